@@ -158,6 +158,25 @@ fn shown(time: Timestamp) -> String {
     time.to_utc().format("%F %H:%M:%S UTC").to_string()
 }
 
+/// Has the doorbell ring for whoever is near for ten minutes.
+fn turn_doorbell_on(running: &Running) {
+    let (chat, min_dbm, stay_seconds) = (CHAT_ID, -65, 600);
+    let doorbell = EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours: false };
+    running.record(&Input::Change(Event::new(minutes_ago(21), doorbell)));
+}
+
+/// Says in the chat that this address is not of the phone with this card. Returns what the bot says then.
+fn split_off(testbed: &Testbed, card: &SentMessage, address: MacAddr) -> SentMessage {
+    // Meanwhile the alert's message may be edited.
+    let press = |under: &SentMessage, label: &str| {
+        let seen = testbed.api.sent().len();
+        testbed.bring(Incoming::press(under, under.button(label)));
+        testbed.api.wait_for_message_after(seen, |message| message.plain.starts_with("✂️ "))
+    };
+    let choice = press(card, "Not the same device");
+    press(&choice, &address.to_string())
+}
+
 /// The random address of this number.
 fn random(number: u8) -> MacAddr {
     MacAddr::new([0xda, 0xa1, 0x19, 0, 0, number])
@@ -168,9 +187,7 @@ fn after_a_split_the_message_says_since_when_the_phone_that_stays_is_near() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
     let running = Running::start(settings(&data_dir));
-    let (chat, min_dbm, stay_seconds) = (CHAT_ID, -65, 600);
-    let doorbell = EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours: false };
-    running.record(&Input::Change(Event::new(minutes_ago(21), doorbell)));
+    turn_doorbell_on(&running);
     // Taken for one phone: one leaves when the other has come.
     let came = minutes_ago(13);
     let stays = (12..=20).rev().map(|minute| (1, minutes_ago(minute)));
@@ -186,14 +203,7 @@ fn after_a_split_the_message_says_since_when_the_phone_that_stays_is_near() {
     assert!(alert.plain.starts_with("📣 A stranger is near: phone "), "{}", alert.plain);
     assert!(!alert.plain.contains(&shown(came)), "{}", alert.plain);
     let card = testbed.ask(&random(2).to_string());
-    // Meanwhile the alert's message may be edited.
-    let press = |under: &SentMessage, label: &str| {
-        let seen = testbed.api.sent().len();
-        testbed.bring(Incoming::press(under, under.button(label)));
-        testbed.api.wait_for_message_after(seen, |message| message.plain.starts_with("✂️ "))
-    };
-    let choice = press(&card, "Not the same device");
-    press(&choice, &random(1).to_string());
+    split_off(&testbed, &card, random(1));
     testbed.kill_and_restart();
     let since = format!(", since {}\nStill here at ", shown(came));
     let edited = testbed.api.wait_for_message(|message| message.plain.contains(&since));
@@ -206,9 +216,7 @@ fn after_a_split_the_message_is_about_the_phone_that_was_near() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
     let running = Running::start(settings(&data_dir));
-    let (chat, min_dbm, stay_seconds) = (CHAT_ID, -65, 600);
-    let doorbell = EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours: false };
-    running.record(&Input::Change(Event::new(minutes_ago(21), doorbell)));
+    turn_doorbell_on(&running);
     let near = (9..=20).map(|minute| (minute, 1, -60));
     let mut frames: Vec<(u64, u8, i8)> = near.chain([(19, 2, -76), (14, 2, -76), (9, 2, -76)]).collect();
     frames.sort_by_key(|(minute, number, _)| (std::cmp::Reverse(*minute), *number));
@@ -222,13 +230,7 @@ fn after_a_split_the_message_is_about_the_phone_that_was_near() {
     let alert = testbed.wait_for_alert(1);
     assert!(alert.plain.starts_with("📣 A stranger is near: phone "), "{}", alert.plain);
     let card = testbed.ask(&random(2).to_string());
-    let press = |under: &SentMessage, label: &str| {
-        let seen = testbed.api.sent().len();
-        testbed.bring(Incoming::press(under, under.button(label)));
-        testbed.api.wait_for_message_after(seen, |message| message.plain.starts_with("✂️ "))
-    };
-    let choice = press(&card, "Not the same device");
-    let split = press(&choice, &random(1).to_string());
+    let split = split_off(&testbed, &card, random(1));
     let (_, near) = split.plain.split_once("It is ").unwrap();
     let (near, _) = near.split_once(" from now on").unwrap();
     // It stays, and does not ring again.

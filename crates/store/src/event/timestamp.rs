@@ -18,6 +18,8 @@ impl Timestamp {
     /// The latest time.
     pub const MAX: Self = Self(Self::MAX_MICROS);
     const DAY_MICROS: u64 = 86_400_000_000;
+    /// The microseconds of a minute.
+    pub(crate) const MINUTE_MICROS: i64 = 60_000_000;
 
     /// The time `micros` µs after the Unix epoch, clamped to the years 0 to 9999.
     pub fn from_micros(micros: i64) -> Self {
@@ -51,6 +53,11 @@ impl Timestamp {
     pub fn saturating_add(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self::from_micros(self.0.saturating_add(micros))
+    }
+
+    /// The number of its minute since the Unix epoch.
+    pub(crate) const fn minute(self) -> i64 {
+        self.0.div_euclid(Self::MINUTE_MICROS)
     }
 
     /// The time between the two, whichever is earlier.

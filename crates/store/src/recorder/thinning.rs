@@ -52,8 +52,6 @@ const ADDRESS_LIMIT: usize = 1 << 19;
 /// Addresses that are looked up under one lock of the state.
 const LOOK_UPS: usize = 256;
 
-const MINUTE_MICROS: i64 = 60_000_000;
-
 const DAY_SECONDS: u64 = 86_400;
 
 /// Thins segments on a thread of its own.
@@ -268,7 +266,7 @@ impl Census {
         {
             return;
         }
-        let minute = probe.corrected_time().as_micros().div_euclid(MINUTE_MICROS);
+        let minute = probe.corrected_time().minute();
         let first = Sight { count: 0, has_alert: false, minute };
         let sight = self.addresses.entry(probe.source).or_insert(first);
         sight.count += 1;

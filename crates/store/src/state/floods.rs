@@ -40,8 +40,6 @@ const MODELS: usize = 16;
 /// during a flood which asks for something else are fewer.
 const CONCERNING: u64 = 20;
 
-const MINUTE_MICROS: i64 = 60_000_000;
-
 /// The latest flood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flood {
@@ -127,7 +125,7 @@ pub(super) struct FloodWatch {
 impl FloodWatch {
     /// Notes an address that was not known before.
     fn see(&mut self, time: Timestamp, model: ModelKey, signal_dbm: Option<i8>) {
-        let number = time.as_micros().div_euclid(MINUTE_MICROS);
+        let number = time.minute();
         // The clocks of radios may differ a little. One that was far ahead does not end the watch.
         let same = self.minute.take().filter(|minute| (minute.number - 1..=minute.number).contains(&number));
         let mut minute = same.unwrap_or_else(|| Minute {

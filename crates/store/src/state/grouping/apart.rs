@@ -24,7 +24,7 @@ pub(super) const APART_LIMIT: usize = 32;
 impl Grouping {
     /// Notes that two groups are different phones: somebody said so, or their counters told them apart.
     pub(super) fn set_apart(&mut self, one: GroupId, other: GroupId) {
-        self.note_apart(one, other, are_apart(&self.group_of, &self.splits, one, other));
+        self.note_apart(one, other, false);
     }
 
     /// Notes that two groups are different phones, because somebody says so.
@@ -42,7 +42,7 @@ impl Grouping {
             if self.groups.get(&id).is_some_and(|group| group.apart.contains(&other)) {
                 return;
             }
-            if !is_declared && !self.has_room_apart(id) {
+            if !is_declared && !self.has_room_apart(id, other) {
                 return;
             }
         }
@@ -53,12 +53,16 @@ impl Grouping {
         }
     }
 
-    /// Whether this group can remember one more; forgets one that was not declared if there are too many.
-    fn has_room_apart(&mut self, id: GroupId) -> bool {
+    /// Whether this group can remember `new`, too. If there are too many, it forgets one that was not declared, unless `new`
+    /// was: what people say has room.
+    fn has_room_apart(&mut self, id: GroupId, new: GroupId) -> bool {
         let Some(group) = self.groups.get(&id).filter(|group| group.apart.len() >= APART_LIMIT) else {
             return true;
         };
         let is_declared = |other: &GroupId| are_apart(&self.group_of, &self.splits, id, *other);
+        if is_declared(&new) {
+            return true;
+        }
         let Some(forgotten) = group.apart.iter().copied().find(|other| !is_declared(other)) else {
             return false;
         };

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::group::OUT_OF_RANGE;
-use super::seen_times::SeenTimes;
+use super::seen_times::{SeenTimes, Span};
 use crate::event::{GroupId, Timestamp};
 
 /// A group of a model that is in range, or was lately.
@@ -39,15 +38,15 @@ impl LiveGroup {
 
     /// How long before or after `time` it was seen; zero if that is while it was in range.
     pub(super) fn distance(&self, time: Timestamp) -> Duration {
-        if (self.first..=self.last).contains(&time) {
-            return Duration::ZERO;
-        }
-        self.first.abs_diff(time).min(self.last.abs_diff(time))
+        self.span().distance(time)
     }
 
-    /// Whether it is in range at `time`. A group of the future, by a clock that was wrong, is as far away as one of the
-    /// past.
+    /// Whether it is in range at `time`.
     pub(super) fn is_in_range(&self, time: Timestamp) -> bool {
-        self.distance(time) <= OUT_OF_RANGE
+        self.span().is_in_range(time)
+    }
+
+    fn span(&self) -> Span {
+        Span { first: self.first, last: self.last }
     }
 }

@@ -14,9 +14,6 @@ use crate::state::hour::Hour;
 /// Rows of one group: three weeks of hours if one number of phones was proven in each.
 pub(super) const ROWS_PER_GROUP: usize = 512;
 
-/// The microseconds of a minute.
-const MINUTE: i64 = 60 * 1_000_000;
-
 /// How many minutes before and after its own a proof holds: less than 120 seconds.
 const HOLDS_MINUTES: i64 = 1;
 
@@ -39,15 +36,10 @@ struct Row {
     minutes: u64,
 }
 
-/// The number of a minute.
-fn minute_of(time: Timestamp) -> i64 {
-    time.as_micros().div_euclid(MINUTE)
-}
-
 impl Row {
     fn new(time: Timestamp, phones: u32, is_own: bool) -> Self {
         let row = Self { last: time, phones, is_own, minutes: 0 };
-        Self { minutes: row.bit(minute_of(time)), ..row }
+        Self { minutes: row.bit(time.minute()), ..row }
     }
 
     fn hour(&self) -> Hour {
@@ -59,7 +51,7 @@ impl Row {
     }
 
     fn first_minute(&self) -> i64 {
-        minute_of(self.hour().start())
+        self.hour().start().minute()
     }
 
     /// The bit of a minute; 0 if that is of another hour.
@@ -76,21 +68,21 @@ impl Row {
 
     /// The bits of all minutes with a proof.
     fn proven(&self) -> u64 {
-        self.minutes | self.bit(minute_of(self.last))
+        self.minutes | self.bit(self.last.minute())
     }
 
     fn holds_at(&self, time: Timestamp) -> bool {
         let near = -HOLDS_MINUTES..=HOLDS_MINUTES;
-        near.map(|step| self.bit(minute_of(time).saturating_add(step))).any(|bit| self.proven() & bit != 0)
+        near.map(|step| self.bit(time.minute().saturating_add(step))).any(|bit| self.proven() & bit != 0)
     }
 
     /// The proofs of these minutes, if there are any. Of the latest the minute is certain.
     fn only(&self, minutes: u64) -> Option<Self> {
         let minutes = self.proven() & minutes;
         let latest = i64::from(minutes.checked_ilog2()?).saturating_add(self.first_minute());
-        let last = match latest == minute_of(self.last) {
+        let last = match latest == self.last.minute() {
             true => self.last,
-            false => Timestamp::from_micros(latest.saturating_mul(MINUTE)),
+            false => Timestamp::from_micros(latest.saturating_mul(Timestamp::MINUTE_MICROS)),
         };
         Some(Self { last, minutes, ..*self })
     }
@@ -165,7 +157,7 @@ impl Proofs {
     /// One of the phones is known to be another, which was here then: what proved several in these minutes proves one less.
     /// What was proven before and after stands, but one of those phones may be the other one too.
     pub(super) fn lower(&mut self, span: Span) {
-        let (first, last) = (minute_of(span.first), minute_of(span.last));
+        let (first, last) = (span.first.minute(), span.last.minute());
         for row in std::mem::take(&mut self.0) {
             let in_span = (0..60)
                 .filter(|place| (first..=last).contains(&row.first_minute().saturating_add(*place)))

@@ -2,15 +2,33 @@
 //!
 //! What is unknown is never made longer: of a visit whose beginning nobody knows, only the last frame counts.
 
+use std::time::Duration;
+
 use super::group::{Group, OUT_OF_RANGE};
 use crate::event::Timestamp;
 use dot11::MacAddr;
 
-/// The first and the last frame of an address.
+/// The first and the last frame of an address, or of a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::state) struct Span {
     pub(in crate::state) first: Timestamp,
     pub(in crate::state) last: Timestamp,
+}
+
+impl Span {
+    /// How long before or after `time` it is; zero if it contains that.
+    pub(super) fn distance(self, time: Timestamp) -> Duration {
+        if (self.first..=self.last).contains(&time) {
+            return Duration::ZERO;
+        }
+        self.first.abs_diff(time).min(self.last.abs_diff(time))
+    }
+
+    /// Whether what was seen in it is in range at `time`. What was seen in the future, by a clock that was wrong, is as far
+    /// away as what was seen in the past.
+    pub(super) fn is_in_range(self, time: Timestamp) -> bool {
+        self.distance(time) <= OUT_OF_RANGE
+    }
 }
 
 /// The span of an address, if it is known.

@@ -14,7 +14,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::counter::Frame;
-use super::group::{Group, OUT_OF_RANGE};
+use super::group::Group;
+use super::seen_times::Span;
 use super::{Grouping, Model};
 use crate::event::{GroupId, Timestamp};
 use dot11::{MacAddr, ModelKey};
@@ -79,8 +80,7 @@ impl Group {
     }
 
     fn is_in_range(&self, now: Timestamp) -> bool {
-        (self.visit..=self.last).contains(&now)
-            || self.visit.abs_diff(now).min(self.last.abs_diff(now)) <= OUT_OF_RANGE
+        Span { first: self.visit, last: self.last }.is_in_range(now)
     }
 }
 
@@ -122,15 +122,16 @@ impl Grouping {
 
     /// Notes that a known address of a phone, which is of the model `own`, sent this frame of the model `sent`.
     pub(super) fn note_variant(&mut self, (phone, own): (GroupId, ModelKey), frame: &Frame, sent: ModelKey) {
+        let Some(group) = self.groups.get(&phone) else { return };
         // An address that was taken for one of the main model still sends its own one, which shows nothing.
-        let is_known = sent == own || self.main_model(sent, frame.time) == own;
-        let continues = self.models.get(&own).is_some_and(|model| model.is_continued_by(frame));
-        let Some(group) = self.groups.get_mut(&phone) else { return };
-        if is_known || group.is_linked([own, sent]) || group.sends_any_model() {
+        let is_settled = sent == own
+            || group.is_linked([own, sent])
+            || group.sends_any_model()
+            || self.main_model(sent, frame.time) == own;
+        let shows = !is_settled && self.models.get(&own).is_some_and(|model| model.is_continued_by(frame));
+        let Some(group) = self.groups.get_mut(&phone).filter(|_| is_settled || shows) else { return };
+        if is_settled {
             group.signature = Some(frame.signature);
-            return;
-        }
-        if !continues {
             return;
         }
         group.add_model(sent, frame.source);
