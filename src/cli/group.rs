@@ -1,6 +1,7 @@
 //! `probewatch group`: prints which phone each probe request of capture files came from, as JSON.
 
 use std::collections::{HashMap, VecDeque};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::decode::file_source;
 use super::error::CliError;
-use capture::{Capture, CaptureSettings};
+use capture::{Capture, CaptureSettings, Source};
 use dot11::{MacAddr, ModelKey, Signature};
 use store::event::{Event, EventKind, GroupId, Probe, Timestamp};
 use store::state::{JoinReason, State};
@@ -61,7 +62,7 @@ pub(super) fn group(files: &[String], after: Option<u64>) -> Result<ExitCode, Cl
 fn read(file: &str, Captured { probes, elements }: &mut Captured) -> Result<(), CliError> {
     let source = file_source(file);
     let capture = Capture::open(&source, &CaptureSettings::default())?;
-    let sensor: Arc<str> = source.default_name().into();
+    let sensor: Arc<str> = radio_of(&source).into();
     capture.run(|frame| {
         let request = frame.probe_request;
         elements.entry(request.signature).or_insert_with(|| request.elements.to_vec());
@@ -69,6 +70,14 @@ fn read(file: &str, Captured { probes, elements }: &mut Captured) -> Result<(), 
         ControlFlow::Continue(())
     })?;
     Ok(())
+}
+
+/// What stands for the radio and the clock of a source: each file has its own, also beside another of the same name.
+fn radio_of(source: &Source) -> String {
+    match source {
+        Source::File(path) => fs::canonicalize(path).as_ref().unwrap_or(path).to_string_lossy().into_owned(),
+        _ => source.default_name(),
+    }
 }
 
 /// The line of each probe request, as known that long after it, or at the end.

@@ -107,6 +107,30 @@ fn files_are_grouped_together_and_printed_in_their_order() {
     assert_eq!(lines.iter().map(|line| text(line, "group")).collect::<BTreeSet<_>>().len(), 1);
 }
 
+#[test]
+fn files_of_one_name_are_of_two_radios() {
+    let folder = tempfile::tempdir().unwrap();
+    // On one clock, addresses in use at the same time prove two phones.
+    let packets = |address: u8| -> Vec<(u64, Vec<u8>)> {
+        let scan = |number: u64| {
+            let sequence = number as u16 * 3 + u16::from(address) * 2000;
+            packet(number * 10 + u64::from(address) * 5, [2, 1, 0, 0, 0, address], sequence)
+        };
+        (0..10).map(scan).collect()
+    };
+    let file = |name: &str, address: u8| {
+        fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+        write(folder.path(), name, &packets(address))
+    };
+    let (one, same_name, other_name) = (file("a/x.pcap", 0), file("b/x.pcap", 1), file("b/y.pcap", 1));
+    let lines = group(&[&one, &other_name]);
+    assert_eq!(group(&[&one, &same_name]), lines);
+    assert!(lines.iter().all(|line| line["at_least"] == 1), "{lines:?}");
+    let mut both = [packets(0), packets(1)].concat();
+    both.sort_by_key(|(time, _)| *time);
+    assert_eq!(most_phones(&write(folder.path(), "both.pcap", &both)), [2, 2]);
+}
+
 /// The greatest number of phones that any line says at least, at the end and at the time of each frame.
 fn most_phones(file: &str) -> [u64; 2] {
     let most = |lines: Vec<Value>| lines.iter().filter_map(|line| line["at_least"].as_u64()).max();
