@@ -144,7 +144,7 @@ fn a_split_phone_of_which_nothing_is_known_any_more_is_not_there() {
         .map(|(ago, number)| frame(ago, random(number), "", u16::from(number) * 999, SCATTERING));
     let conversation = Conversation::new(GroupingMode::InRange, probes);
     let phone = conversation.phone_of(random(1));
-    conversation.change(EventKind::SplitPhone { phone, address: random(3) });
+    conversation.change(EventKind::SplitPhone { phone, address: random(3), evidence: None });
     assert!(conversation.say("/status").contains("2 phones using random addresses (3 addresses)"));
     conversation.forget_random_addresses();
     let card = "No device matches";
@@ -203,7 +203,7 @@ fn too_many_splits_of_one_phone_are_refused() {
     let conversation = Conversation::new(GroupingMode::InRange, probes);
     let phone = conversation.phone_of(random(39));
     for number in 0..32 {
-        conversation.change(EventKind::SplitPhone { phone, address: random(number) });
+        conversation.change(EventKind::SplitPhone { phone, address: random(number), evidence: None });
     }
     let card = conversation.ask(&format!("phone {phone}"));
     let choice = conversation.press(&button(&card, "Not the same device"));

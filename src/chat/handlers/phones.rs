@@ -1,9 +1,9 @@
 //! Which addresses belong to a phone, according to a person.
 
 use dot11::MacAddr;
-use store::event::{Event, EventKind, GroupId};
+use store::event::{Event, GroupId};
 
-use crate::chat::model::phone::addresses_of_phone;
+use crate::chat::model::phone::{addresses_of_phone, split_phone};
 use crate::chat::{Chat, Reply, views};
 
 /// Addresses to choose from.
@@ -40,7 +40,8 @@ impl Chat {
         if !self.recorder.state().grouping().can_split(phone, address) {
             return views::phones::too_many_splits(phone, address).into();
         }
-        let event = Event::new(self.recorder.now(), EventKind::SplitPhone { phone, address });
+        let split = split_phone(&self.recorder.state(), phone, address);
+        let event = Event::new(self.recorder.now(), split);
         if let Err(failed) = self.change_all(vec![event], update).await {
             return failed.into();
         }

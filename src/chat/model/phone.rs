@@ -1,8 +1,8 @@
 //! Phones: random addresses that are grouped.
 
 use dot11::{MacAddr, Ssid};
-use store::event::{EventKind, GroupId, Timestamp};
-use store::state::{Device, JoinReason, State};
+use store::event::{EventKind, GroupId, PhoneEvidence, Timestamp};
+use store::state::{Device, Group, JoinReason, State};
 
 /// A phone without a name, as people write it: `phone 3f2a`.
 pub(crate) use crate::text::format::phone as phone_label;
@@ -92,13 +92,28 @@ pub fn phone_report(state: &State, id: GroupId) -> Option<PhoneReport> {
 /// The event that keeps a phone, by this name or without one, with the evidence by which it is found again.
 pub fn keep_phone(state: &State, phone: GroupId, name: Option<String>) -> Option<EventKind> {
     let group = state.known_phone(phone)?;
-    let newest = group.addresses().rev().take(EVIDENCE).map(|(address, _)| address);
-    let mut addresses: Vec<MacAddr> = newest.collect();
-    addresses.reverse();
+    let addresses = newest_addresses(group, |_| true);
     let devices = addresses.iter().filter_map(|address| state.device(*address));
     let networks =
         devices.reduce(|device, other| device.merge(&other)).map_or(Vec::new(), |device| networks(&device));
     Some(EventKind::KeepPhone { phone, name, model: group.model, addresses, networks })
+}
+
+/// The event that says that an address is not of the phone, with the evidence by which that is found again.
+pub fn split_phone(state: &State, phone: GroupId, address: MacAddr) -> EventKind {
+    let others = state.grouping().group(phone).map(|group| PhoneEvidence {
+        model: group.model,
+        addresses: newest_addresses(group, |other| other != address),
+    });
+    EventKind::SplitPhone { phone, address, evidence: others.filter(|others| !others.addresses.is_empty()) }
+}
+
+/// The newest addresses of a phone, as evidence of it. The newest is last.
+fn newest_addresses(group: &Group, is_wanted: impl Fn(MacAddr) -> bool) -> Vec<MacAddr> {
+    let newest = group.addresses().rev().map(|(address, _)| address);
+    let mut addresses: Vec<MacAddr> = newest.filter(|address| is_wanted(*address)).take(EVIDENCE).collect();
+    addresses.reverse();
+    addresses
 }
 
 /// The networks that a device looked for most.

@@ -115,6 +115,15 @@ impl Event {
     }
 }
 
+/// By what a phone is found in a fold that groups differently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhoneEvidence {
+    /// Its model.
+    pub model: ModelKey,
+    /// Its latest addresses.
+    pub addresses: Vec<MacAddr>,
+}
+
 /// What an [`Event`] says happened. Its JSON form is an object whose first field is `type`; the event's
 /// time is the second. A probe carries its own time, which is what its sensor's clock said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -310,6 +319,9 @@ pub enum EventKind {
         phone: GroupId,
         /// The address.
         address: MacAddr,
+        /// What else is known of the phone, so that a fold that groups differently finds it. An old event has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<PhoneEvidence>,
     },
     /// How random addresses are grouped from here on.
     SetGrouping {

@@ -10,8 +10,8 @@ use super::{encode_line, recover};
 use crate::event::test_probes::complete_probe;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventDecoder, EventKind, EvictionScope,
-    GroupId, GroupingMode, LeaveDecision, MessageId, NamedBy, Offset, Pattern, Probe, Role, StrangerReason,
-    Timestamp,
+    GroupId, GroupingMode, LeaveDecision, MessageId, NamedBy, Offset, Pattern, PhoneEvidence, Probe, Role,
+    StrangerReason, Timestamp,
 };
 use dot11::{DeviceInfo, DeviceType, MacAddr, ModelKey, RequestedSsid, ShortText, Signature, Ssid, Uuid};
 
@@ -187,7 +187,7 @@ fn phones() -> Vec<EventKind> {
     let mut kinds = vec![
         keep(Some("Zoë's phone"), vec![random], vec![Ssid::from("RNM0"), Ssid::new(b"\xff")]),
         keep(None, Vec::new(), Vec::new()),
-        EventKind::SplitPhone { phone, address: random },
+        EventKind::SplitPhone { phone, address: random, evidence: None },
         EventKind::Follow { chat, device: device.clone(), silence_seconds: 900, members: Vec::new() },
         EventKind::Ignore { chat, device, members: Vec::new() },
     ];
@@ -263,6 +263,10 @@ fn expected() -> Vec<(Offset, Event)> {
         events.push(Event::new(time(), EventKind::ClockSet { from: seconds_before(7200), since }));
     }
     events.push(Event::new(time(), EventKind::KeepLog { keep: true }));
+    let [address, other] = [1, 2].map(|number| MacAddr::new([0xda, 0xa1, 0x19, 0, 0, number]));
+    let evidence = Some(PhoneEvidence { model: ModelKey::of(&[1, 1, 2]), addresses: vec![other] });
+    let phone = "3f2a".parse().unwrap();
+    events.push(Event::new(time(), EventKind::SplitPhone { phone, address, evidence }));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

@@ -14,9 +14,10 @@ use super::names::{Names, fold_case};
 use super::signatures::model_key;
 use super::subscriptions::MEMBERS_LIMIT;
 use crate::event::{
-    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, GroupId, Offset, Probe, Timestamp,
+    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, GroupId, Offset, PhoneEvidence, Probe,
+    Timestamp,
 };
-use dot11::{MacAddr, RequestedSsid, Ssid};
+use dot11::{MacAddr, ModelKey, RequestedSsid, Ssid};
 
 impl State {
     /// Loads what the next events of these addresses change into the processor's caches. Call it for some hundred
@@ -80,19 +81,18 @@ impl State {
                 self.rename(*address, |names| names.clear(*address, *by));
             }
             EventKind::KeepPhone { phone, name, model, addresses, networks: _ } => {
-                let known = |address| self.devices.span(address);
-                let renamed = self.grouping.keep(*phone, (*model, addresses), time, &known);
-                renamed.into_iter().for_each(|renamed| self.rename_phone(renamed));
-                // What somebody said of the identifier holds for the phone that has it now.
-                for address in self.grouping.addresses_not_of(*phone) {
-                    self.split_phone(*phone, address, time);
-                }
+                self.find_phone(*phone, (*model, addresses), time);
                 let before = self.phone_key(*phone);
                 self.grouping.set_name(*phone, name.as_deref());
                 let now = self.phone_key(*phone);
                 self.rename_device(&before, &now);
             }
-            EventKind::SplitPhone { phone, address } => self.split_phone(*phone, *address, time),
+            EventKind::SplitPhone { phone, address, evidence } => {
+                if let Some(PhoneEvidence { model, addresses }) = evidence {
+                    self.find_phone(*phone, (*model, addresses), time);
+                }
+                self.split_phone(*phone, *address, time);
+            }
             EventKind::SetGrouping { mode } => self.grouping.set_mode(*mode),
             EventKind::Delivered { probe, chat, message } => {
                 let chat = self.chats.current(*chat);
@@ -157,6 +157,17 @@ impl State {
     pub(super) fn phone_key(&self, phone: GroupId) -> DeviceKey {
         let name = self.grouping.group(phone).and_then(|group| group.name.as_deref());
         name.map_or(DeviceKey::Phone(phone), |name| DeviceKey::Name(fold_case(name)))
+    }
+
+    /// Gives the identifier to the phone that has the most of these addresses, and keeps it.
+    fn find_phone(&mut self, phone: GroupId, evidence: (ModelKey, &[MacAddr]), time: Timestamp) {
+        let known = |address| self.devices.span(address);
+        let renamed = self.grouping.keep(phone, evidence, time, &known);
+        renamed.into_iter().for_each(|renamed| self.rename_phone(renamed));
+        // What somebody said of the identifier holds for the phone that has it now.
+        for address in self.grouping.addresses_not_of(phone) {
+            self.split_phone(phone, address, time);
+        }
     }
 
     /// What is kept by a phone's identifier follows its new one.

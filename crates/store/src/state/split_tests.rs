@@ -56,7 +56,8 @@ fn phone_of(state: &State, number: u32) -> GroupId {
 
 /// Splits the address off its phone. Saving the state before or after makes no difference.
 fn split(state: &mut State, number: u32, second: i64) {
-    let kind = EventKind::SplitPhone { phone: phone_of(state, number), address: address(number) };
+    let kind =
+        EventKind::SplitPhone { phone: phone_of(state, number), address: address(number), evidence: None };
     let mut loaded = reloaded(state);
     say(&mut loaded, second, kind.clone());
     say(state, second, kind);

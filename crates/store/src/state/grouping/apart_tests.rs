@@ -51,7 +51,7 @@ fn split(state: &mut State, address: u32) {
     let source = frame(0, address, 0, MODEL).source;
     let phone = state.grouping().group_of(source).unwrap();
     let time = state.newest_time().unwrap();
-    fold(state, &Event::new(time, EventKind::SplitPhone { phone, address: source }));
+    fold(state, &Event::new(time, EventKind::SplitPhone { phone, address: source, evidence: None }));
 }
 
 /// The least number of phones of which these addresses were seen.

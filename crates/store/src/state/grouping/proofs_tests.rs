@@ -90,7 +90,7 @@ fn what_was_proven_at_noon_stands_after_a_split_of_the_evening() {
     let least = |state: &State, second| state.grouping().group(phone).unwrap().at_least(at(second));
     assert_eq!([noon, evening].map(|second| least(&state, second + 30)), [2, 2]);
     let address = probes.last().unwrap().source;
-    fold(&mut state, &Event::new(at(evening + 60), EventKind::SplitPhone { phone, address }));
+    fold(&mut state, &Event::new(at(evening + 60), EventKind::SplitPhone { phone, address, evidence: None }));
     assert_eq!([noon, evening].map(|second| least(&state, second + 30)), [2, 1]);
     // The one of the evening may be one of the two of noon.
     let groups = state.grouping().groups().map(|(id, group)| SeenGroup::whole(id, group));

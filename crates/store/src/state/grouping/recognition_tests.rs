@@ -124,7 +124,7 @@ fn a_phone_that_was_two_has_no_network_of_its_own() {
     let mut state = folded([before.clone(), other.clone()]);
     let phone = group_of(&state, &before);
     assert_eq!(group_of(&state, &other), phone);
-    fold_kind(&mut state, EventKind::SplitPhone { phone, address: before.source });
+    fold_kind(&mut state, EventKind::SplitPhone { phone, address: before.source, evidence: None });
     assert!(!is_recognised(&state, &other, "Zoë's home"));
 }
 

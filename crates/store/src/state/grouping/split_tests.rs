@@ -2,7 +2,7 @@
 
 use super::Group;
 use super::tests::{counting_phone, fold, fold_kind, folded, frame, group_of, reloaded};
-use crate::event::{DeviceKey, Event, EventKind, GroupId, Probe, Timestamp};
+use crate::event::{DeviceKey, Event, EventKind, GroupId, PhoneEvidence, Probe, Timestamp};
 use crate::state::State;
 
 const HOUR: i64 = 3600;
@@ -28,7 +28,7 @@ fn split(stays: &[Vec<Probe>], address: u32, now: i64) -> State {
     let phone = state.grouping().group_of(source).unwrap();
     // A rebuild gives the same: the state may have been saved before.
     let mut loaded = reloaded(&state);
-    let split = Event::new(at(now), EventKind::SplitPhone { phone, address: source });
+    let split = Event::new(at(now), EventKind::SplitPhone { phone, address: source, evidence: None });
     fold(&mut state, &split);
     fold(&mut loaded, &split);
     assert_eq!(state.differences(&loaded, 3), Default::default());
@@ -54,6 +54,32 @@ fn the_next_address_of_a_phone_that_was_split_off_is_its_own() {
     fold(&mut state, &Event::from(next.clone()));
     assert_eq!(group_of(&state, &next), group(&state, 40).0);
     assert_ne!(group_of(&state, &next), group(&state, 39).0);
+}
+
+/// The log may have lost its beginning, and the state with it: what is left of the phone has another identifier, or was not
+/// seen before the split.
+#[test]
+fn a_split_holds_whatever_of_the_log_before_it_is_left() {
+    let mut probes = [stay(1, 0, 900), stay(2, 600, 2400), stay(3, 1200, 2400)].concat();
+    probes.sort_by_key(|probe| probe.time);
+    let before = folded(probes.clone());
+    let sources = [1, 2, 3].map(|address| frame(0, address, 0, MODEL).source);
+    let (phone, of_phone) = group(&before, 3);
+    assert!(sources.iter().all(|source| before.grouping().group_of(*source) == Some(phone)));
+    let evidence = Some(PhoneEvidence { model: of_phone.model, addresses: sources[..2].to_vec() });
+    let split = Event::new(at(2500), EventKind::SplitPhone { phone, address: sources[2], evidence });
+    let mut later = [stay(2, 2700, 6000), stay(3, 2700, 6000), stay(4, 3000, 6000)].concat();
+    later.sort_by_key(|probe| probe.time);
+    for lost in 0..=probes.len() {
+        let mut state = folded(probes[lost..].to_vec());
+        for event in [split.clone()].into_iter().chain(later.iter().cloned().map(Event::from)) {
+            fold(&mut state, &event);
+            assert_ne!(state.grouping().group_of(sources[2]), Some(phone), "{lost} lost");
+        }
+        assert_eq!(group(&state, 2).0, phone, "{lost} lost");
+        let loaded = reloaded(&state);
+        assert_eq!(state.differences(&loaded, 3), Default::default());
+    }
 }
 
 #[test]

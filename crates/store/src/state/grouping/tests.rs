@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::apart_tests::check;
 use super::{ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, JoinReason, MODEL_LIMIT};
 use crate::event::{
-    AlertDecision, ChatId, DeviceKey, Event, EventKind, EvictionScope, GroupId, GroupingMode, Probe,
-    Timestamp,
+    AlertDecision, ChatId, DeviceKey, Event, EventKind, EvictionScope, GroupId, GroupingMode, PhoneEvidence,
+    Probe, Timestamp,
 };
 use crate::state::{AlertPolicy, State};
 use dot11::{MacAddr, RequestedSsid, Signature};
@@ -306,7 +306,7 @@ fn a_kept_phone_is_found_by_its_evidence() {
 #[derive(Debug, Clone)]
 enum Step {
     Frame { phone: u8, address: u8, gap: u8, skip: u16, ssid: Option<u8>, is_variant: bool },
-    Split { address: u8 },
+    Split { address: u8, has_evidence: bool },
     Keep { address: u8, name: Option<u8>, id: Option<u8> },
     KeepAgain { evidence: u8 },
     Evict { ago: u16 },
@@ -322,7 +322,8 @@ fn step() -> impl Strategy<Value = Step> {
                 Step::Frame { phone, address, gap, skip, ssid: ssid.map(|n| n % 4), is_variant }
             }
         ),
-        1 => (0..48_u8).prop_map(|address| Step::Split { address }),
+        1 => (0..48_u8, any::<bool>())
+            .prop_map(|(address, has_evidence)| Step::Split { address, has_evidence }),
         1 => (0..48_u8, any::<Option<u8>>(), any::<Option<u8>>())
             .prop_map(|(address, name, id)| Step::Keep { address, name, id: id.map(|n| n % 4) }),
         1 => any::<u8>().prop_map(|evidence| Step::KeepAgain { evidence }),
@@ -359,15 +360,17 @@ fn play(steps: &[Step], mode: GroupingMode, restarts: bool) -> (State, Vec<[MacA
                 };
                 fold(&mut state, &Event::from(probe));
             }
-            Step::Split { address: number } => {
+            Step::Split { address: number, has_evidence } => {
                 if let Some(phone) = state.grouping().group_of(address(number)) {
                     let split = address(number);
                     // It was said of the phone that others are not of it, and this address is of another one now.
                     apart.retain(|[_, of_phone]| *of_phone != split);
                     let group = state.grouping().group(phone).unwrap();
                     let others = group.addresses().map(|(other, _)| other).filter(|other| *other != split);
-                    apart.extend(others.map(|other| [split, other]));
-                    fold_kind(&mut state, EventKind::SplitPhone { phone, address: split });
+                    let addresses: Vec<MacAddr> = others.collect();
+                    apart.extend(addresses.iter().map(|other| [split, *other]));
+                    let evidence = has_evidence.then_some(PhoneEvidence { model: group.model, addresses });
+                    fold_kind(&mut state, EventKind::SplitPhone { phone, address: split, evidence });
                 }
             }
             Step::Keep { address: number, name, id } => {

@@ -78,7 +78,7 @@ fn an_address_that_was_taken_for_the_main_model_proves_nothing() {
     let both = [scan(0, 1, &[ONE, OTHER]), scan(20, 4, &[ONE, OTHER])].concat();
     let mut state = folded([both, scan(60, 2, &[ONE])].concat());
     let (own, address) = (group_of(&state, &scan(0, 1, &[ONE])[0]), scan(0, 2, &[ONE])[0].source);
-    fold_kind(&mut state, EventKind::SplitPhone { phone: own, address });
+    fold_kind(&mut state, EventKind::SplitPhone { phone: own, address, evidence: None });
     let later = scan(120, 3, &[OTHER, OTHER]);
     for probe in scan(90, 2, &[ONE]).iter().chain(&later) {
         fold(&mut state, &Event::from(probe.clone()));
@@ -148,7 +148,7 @@ fn what_is_told_apart_stays_apart_among_linked_models() {
         [scan(0, 1, &[ONE]), scan(10, 2, &[ONE]), scan(60, 3, &[OTHER]), scan(120, 4, &[ONE, OTHER])];
     let mut state = folded(probes.concat());
     let (phone, address) = (group_of(&state, &probes[1][0]), probes[1][0].source);
-    fold_kind(&mut state, EventKind::SplitPhone { phone, address });
+    fold_kind(&mut state, EventKind::SplitPhone { phone, address, evidence: None });
     assert_eq!((groups(&state), least(&state)), (3, 2));
     // A device with a name may be any phone of the linked models, but not two.
     let grouping = state.grouping();
