@@ -2,21 +2,25 @@
 //!
 //! A device with a name or a globally unique address counts once. Phones with random addresses are counted by their
 //! groups. A phone that returns with another address may begin another group, so groups of one model count as different
-//! phones only if that is known ([`least_phones`]).
+//! phones only if that is known ([`least_phones`]). Groups of different models count as different phones: that is probable,
+//! and the text says so.
 
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use store::event::{DeviceKey, GroupId};
-use store::state::{SeenGroup, State, fold_case, least_phones};
+use store::state::{LeastPhones, SeenGroup, State, fold_case, least_phones};
 
 use crate::text::format::pluralize;
 
 /// Counts of devices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DeviceCounts {
-    /// The least number of devices.
+    /// The least number of devices, if phones of different models are different phones, and none of them also uses a fixed
+    /// address.
     pub at_least: u64,
+    /// The least number that is proven, without these assumptions.
+    pub proven: u64,
     /// Devices with a name.
     pub named: u64,
     /// Devices without a name, each with an address that is globally unique.
@@ -48,18 +52,25 @@ impl DeviceCounts {
     /// The counts for these numbers of devices with a name and with a fixed address, and for these groups, those of named
     /// devices among them.
     pub fn new(named: u64, fixed: u64, groups: &[SeenGroup<'_>], random: RandomAddresses) -> Self {
-        let phones = least_phones(groups.iter().copied());
+        let least = least_phones(groups.iter().copied());
         let unnamed = groups.iter().filter(|group| !group.is_named).count();
-        Self::of_groups(named, fixed, (phones, unnamed as u64), random)
+        Self::of_groups(named, fixed, (least, unnamed as u64), random)
     }
 
     /// The counts for so many devices with a name, so many with a fixed address, and at least so many phones of so many
     /// groups.
-    pub fn of_groups(named: u64, fixed: u64, (phones, groups): (u64, u64), random: RandomAddresses) -> Self {
+    pub fn of_groups(
+        named: u64,
+        fixed: u64,
+        (least, groups): (LeastPhones, u64),
+        random: RandomAddresses,
+    ) -> Self {
+        let LeastPhones { phones, proven } = least;
         // They may be the addresses of any phone, also of one with a name.
         let others = u64::from(phones + random.named == 0 && random.ungrouped > 0);
         Self {
             at_least: named + fixed + phones + others,
+            proven: proven.max(others).max(named + fixed),
             named,
             fixed,
             phones,
@@ -125,10 +136,32 @@ impl DeviceCounts {
         Self::new(names.len() as u64, fixed, &groups, random)
     }
 
+    /// How sure the number is, in words before it: `probably at least `, for example.
+    fn certainty(&self) -> &'static str {
+        match self.may_be_more {
+            _ if self.at_least > self.proven => "probably at least ",
+            true => "at least ",
+            false => "",
+        }
+    }
+
+    /// The number, in words: `at least 9`.
+    pub fn number(&self) -> String {
+        format!("{}{}", self.certainty(), self.at_least)
+    }
+
     /// What is known, in words: `at least 9 devices: 3 named, …`.
     pub fn text(&self) -> String {
+        self.text_with("")
+    }
+
+    /// A sentence that says what they did: `At least 9 devices requested it: 3 named, …`.
+    pub fn sentence(&self, did: &str) -> String {
+        capitalize(&self.text_with(&format!(" {did}")))
+    }
+
+    fn text_with(&self, did: &str) -> String {
         let Self { named, fixed, phones, groups, grouped_addresses, ungrouped_addresses, .. } = *self;
-        let at_least = if self.may_be_more { "at least " } else { "" };
         let phones_and_addresses = || {
             if phones == 0 {
                 let addresses = match grouped_addresses {
@@ -153,61 +186,79 @@ impl DeviceCounts {
             (ungrouped_addresses > 0).then(|| pluralize(ungrouped_addresses, others, &format!("{others}es"))),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        let total = format!("{at_least}{}", pluralize(self.at_least, "device", "devices"));
+        let devices = pluralize(self.at_least, "device", "devices");
+        let total = format!("{}{devices}{did}", self.certainty());
         if parts.is_empty() { total } else { format!("{total}: {}", parts.join(", ")) }
     }
 
     /// The text as a line of its own, and what makes a list longer than the count.
     pub fn line(&self) -> String {
-        let text = self.text();
-        let mut characters = text.chars();
-        let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
         let again = match self.phones < self.groups {
             true => ". A phone that returned with another address may be listed again.",
             false => "",
         };
-        format!("{first}{}{again}", characters.as_str())
+        format!("{}{again}", capitalize(&self.text()))
     }
+}
+
+fn capitalize(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}", characters.as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn counts(named: u64, fixed: u64, (phones, groups): (u64, u64), addresses: (u64, u64)) -> DeviceCounts {
-        let (grouped_addresses, ungrouped_addresses) = addresses;
-        let at_least = named + fixed + phones + u64::from(phones == 0 && ungrouped_addresses > 0);
-        let may_be_more = grouped_addresses + ungrouped_addresses > 0;
-        DeviceCounts {
-            at_least,
-            named,
-            fixed,
-            phones,
-            groups,
-            grouped_addresses,
-            ungrouped_addresses,
-            may_be_more,
-        }
+    /// The counts of so many groups, which are at least so many phones, of which so many are proven.
+    fn counts(
+        named: u64,
+        fixed: u64,
+        (phones, proven, groups): (u64, u64, u64),
+        addresses: (u64, u64),
+    ) -> DeviceCounts {
+        let (grouped, ungrouped) = addresses;
+        let random = RandomAddresses { grouped, ungrouped, named: 0 };
+        DeviceCounts::of_groups(named, fixed, (LeastPhones { phones, proven }, groups), random)
     }
 
     #[test]
     fn the_text_states_what_is_known() {
         for (counts, text) in [
             (
-                counts(3, 2, (4, 4), (61, 0)),
-                "at least 9 devices: 3 named, 2 with a fixed address, 4 phones using random addresses (61 addresses)",
+                counts(3, 2, (4, 1, 4), (61, 0)),
+                "probably at least 9 devices: 3 named, 2 with a fixed address, 4 phones using random addresses (61 \
+                 addresses)",
             ),
-            (counts(0, 0, (1, 1), (1, 0)), "at least 1 device: 1 phone using random addresses (1 address)"),
             (
-                counts(1, 0, (2, 5), (9, 3)),
+                counts(0, 0, (1, 1, 1), (1, 0)),
+                "at least 1 device: 1 phone using random addresses (1 address)",
+            ),
+            // They are of one model, and were seen at the same time; or they are of two models.
+            (
+                counts(0, 0, (2, 2, 1), (5, 0)),
+                "at least 2 devices: 2 phones using random addresses (5 addresses)",
+            ),
+            (
+                counts(0, 0, (2, 1, 2), (5, 0)),
+                "probably at least 2 devices: 2 phones using random addresses (5 addresses)",
+            ),
+            // The phone may use a fixed address, too.
+            (
+                counts(0, 1, (1, 1, 1), (5, 0)),
+                "probably at least 2 devices: 1 with a fixed address, 1 phone using random addresses (5 addresses)",
+            ),
+            (
+                counts(1, 0, (2, 3, 5), (9, 3)),
                 "at least 3 devices: 1 named, at least 2 phones using random addresses (9 addresses), \
                  3 other random addresses",
             ),
-            (counts(0, 1, (0, 0), (0, 0)), "1 device: 1 with a fixed address"),
-            (counts(0, 0, (0, 0), (0, 1)), "at least 1 device: 1 random address"),
-            (counts(2, 0, (0, 0), (0, 7)), "at least 3 devices: 2 named, 7 random addresses"),
+            (counts(0, 1, (0, 0, 0), (0, 0)), "1 device: 1 with a fixed address"),
+            (counts(0, 0, (0, 0, 0), (0, 1)), "at least 1 device: 1 random address"),
+            (counts(2, 0, (0, 0, 0), (0, 7)), "probably at least 3 devices: 2 named, 7 random addresses"),
             (
-                counts(1, 0, (0, 2), (5, 0)),
+                counts(1, 0, (0, 1, 2), (5, 0)),
                 "at least 1 device: 1 named, 5 random addresses that may be of a named device",
             ),
         ] {

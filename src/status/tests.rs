@@ -38,6 +38,7 @@ fn the_report_is_grouped() {
         random_addresses: 7,
         devices: DeviceCounts {
             at_least: 9,
+            proven: 5,
             named: 3,
             fixed: 2,
             phones: 4,
@@ -120,7 +121,7 @@ fn the_report_is_grouped() {
     Probes: 320 (200 for any network)
     Last probe: 7 s ago (2026-11-22 12:59:53 CET)
     Addresses: 12 (7 random)
-    At least 9 devices: 3 named, 2 with a fixed address, 4 phones using random addresses (7 addresses)
+    Probably at least 9 devices: 3 named, 2 with a fixed address, 4 phones using random addresses (7 addresses)
     Forgotten after long silence: 5 more
     ⚠️ Phones that return: 2 % of new networks show none, because too many networks were forgotten
     ⚠️ Probes lost: queue or log buffer was full: 4

@@ -219,7 +219,7 @@ fn ssid_lists_devices_with_their_counts() {
     let pages = fixture.pages("/ssid RNM0");
     let first = pages[0].text.to_string();
     assert!(
-        first.contains("\nProbe count: 78\nRequested by 12 devices: 12 with a fixed address\n1. "),
+        first.contains("\nProbe count: 78\n12 devices requested it: 12 with a fixed address\n1. "),
         "{first}"
     );
     assert!(first.contains(&format!("1. {} (Apple): 12 times", device(11))), "{first}");

@@ -125,8 +125,8 @@ impl Chat {
                 busiest: hours
                     .iter()
                     .zip(&devices)
-                    .map(|(hour, devices)| (devices.stayed + devices.passed, hour.from))
-                    .max_by_key(|(devices, _)| *devices),
+                    .max_by_key(|(_, devices)| devices.stayed + devices.passed)
+                    .map(|(hour, _)| (table.least_devices(hour), hour.from)),
                 ungrouped: table.ungrouped(),
                 omitted_probes: table.omitted_probes(),
             };

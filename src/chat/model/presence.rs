@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use dot11::{MacAddr, ModelKey};
 use store::event::{DeviceKey, GroupId, Probe, Timestamp};
-use store::state::{Phones, SeenGroup, State, least_phones};
+use store::state::{LeastPhones, Phones, SeenGroup, State, least_phones};
 
 pub use interval::{GAP, Interval, SHORTEST_STAY};
 use interval::{extend, overlapping, stays_in_hours};
@@ -237,8 +237,8 @@ pub struct LeastDevices {
     pub named: u64,
     /// Devices without a name that have a fixed address.
     pub fixed: u64,
-    /// Phones with random addresses, besides those with a name.
-    pub phones: u64,
+    /// Phones with random addresses.
+    pub phones: LeastPhones,
     /// The groups that these phones have.
     pub groups: u64,
     /// The devices with a name that used random addresses. More phones may share the name.
@@ -486,8 +486,9 @@ impl PresenceTable {
         for (hour, (range, count)) in hours.iter().zip(&mut counts).enumerate() {
             // Whoever has a name may be any phone that was there in the hour.
             let named: Vec<SeenGroup<'_>> = self.named_in(range, |_| true).collect();
-            let phones = least_phones(self.phones_in(range, |_| true).chain(named.iter().copied()));
-            let stayed = least_phones(self.phones_in(range, Interval::is_stay).chain(named.iter().copied()));
+            let phones = least_phones(self.phones_in(range, |_| true).chain(named.iter().copied())).phones;
+            let stayed = self.phones_in(range, Interval::is_stay).chain(named.iter().copied());
+            let stayed = least_phones(stayed).phones;
             match others.get(&hour) {
                 Some(true) if phones == 0 && named.is_empty() => count.stayed += 1,
                 Some(false) if phones == 0 && named.is_empty() => count.passed += 1,

@@ -152,8 +152,8 @@ pub(in crate::chat) fn requesters(
         None => head.append(format_args!("\nProbe count: {sum}")),
     };
     head = head.append(match page.total {
-        0 => "\nRequested by no device that I still know".to_owned(),
-        _ => format!("\nRequested by {}", devices.counts.text()),
+        0 => "\nNo device that I still know requested it".to_owned(),
+        _ => format!("\n{}", devices.counts.sentence("requested it")),
     });
     let text = numbered(head, page, |entry| {
         let times = pluralize(entry.brief.probe_count, "time", "times");

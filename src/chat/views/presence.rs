@@ -211,15 +211,15 @@ pub(in crate::chat) struct Counts {
     pub(in crate::chat) period: ChartPeriod,
     pub(in crate::chat) today: LeastDevices,
     pub(in crate::chat) stayed_today: LeastDevices,
-    /// The hour with the most devices: their number, and its start.
-    pub(in crate::chat) busiest: Option<(u64, Timestamp)>,
+    /// The hour with the most devices: how many these were, and its start.
+    pub(in crate::chat) busiest: Option<(LeastDevices, Timestamp)>,
     pub(in crate::chat) ungrouped: (u64, bool),
     pub(in crate::chat) omitted_probes: u64,
 }
 
 /// The line below the title of the chart of counts.
 pub(in crate::chat) fn count_subtitle(period: ChartPeriod) -> String {
-    format!("At least this many, in {}", the_last(period))
+    format!("Probably at least this many, in {}", the_last(period))
 }
 
 /// The labels of the chart of counts.
@@ -244,18 +244,17 @@ pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> T
             today.counts(0).text(),
             match stayed_today.counts(0) {
                 DeviceCounts { at_least: 0, .. } => "none".to_owned(),
-                DeviceCounts { at_least, may_be_more: false, .. } => at_least.to_string(),
-                DeviceCounts { at_least, may_be_more: true, .. } => format!("at least {at_least}"),
+                stayed => stayed.number(),
             },
             SHORTEST_STAY.as_secs() / 60
         )),
     };
-    let text = match busiest.filter(|(devices, _)| *devices > 0) {
+    let text = match busiest.filter(|(devices, _)| devices.total() > 0) {
         Some((devices, hour)) => {
             let from = short_time(hour, now, zone);
             // Hours begin without seconds.
             let from = from.strip_suffix(":00").unwrap_or(&from);
-            text.append(format_args!("\nMost in one hour: at least {devices}, from {from}."))
+            text.append(format_args!("\nMost in one hour: {}, from {from}.", devices.counts(0).number()))
         }
         None => text,
     };

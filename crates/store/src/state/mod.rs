@@ -73,8 +73,8 @@ pub use doorbells::{Doorbell, Doorbells, ShownVisit, VISITOR_LIMIT, VISITOR_SILE
 pub use floods::{Flood, FloodMessage, Floods};
 pub use follows::{Follow, Follows};
 pub use grouping::{
-    ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, Group, Grouping, JoinReason, MODEL_LIMIT,
-    OUT_OF_RANGE, Phones, SeenGroup, least_phones,
+    ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, Group, Grouping, JoinReason, LeastPhones,
+    MODEL_LIMIT, OUT_OF_RANGE, Phones, SeenGroup, least_phones,
 };
 pub use habits::HABIT_LIMIT;
 pub use hour_histogram::HourHistogram;

@@ -82,7 +82,7 @@ impl Grouping {
             let is_itself = group.addresses().next_back().is_none_or(|(newest, _)| !group.is_guest(newest));
             Some(SeenGroup::of(id, group, group.phones_in(hour), is_itself))
         });
-        u32::try_from(least_phones(seen)).unwrap_or(u32::MAX)
+        u32::try_from(least_phones(seen).phones).unwrap_or(u32::MAX)
     }
 
     /// Notes that these groups know the group `from` no more, but `to` in its place.
@@ -164,20 +164,36 @@ impl<'a> SeenGroup<'a> {
     }
 }
 
-/// The least number of phones that these groups are, besides those with a name: for each model the most that are known to
-/// be different. Whatever else was seen of the model may be one of them, or one with a name.
+/// How many phones some groups are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeastPhones {
+    /// The least number besides those with a name, if no phone sends frames of several models without being known to.
+    pub phones: u64,
+    /// The most that are known to be different phones, one with a name among them. They are of one model, or of models that
+    /// count as one: nothing proves that phones of different models are different.
+    pub proven: u64,
+}
+
+/// The least number of phones that these groups are: for each model the most that are known to be different. Whatever else
+/// was seen of the model may be one of them, or one with a name.
 ///
 /// Models that count as the same are one, but at most so many as one phone sends: whoever invents links between models
 /// does not hide all phones.
-pub fn least_phones<'a>(seen: impl IntoIterator<Item = SeenGroup<'a>>) -> u64 {
+pub fn least_phones<'a>(seen: impl IntoIterator<Item = SeenGroup<'a>>) -> LeastPhones {
     let mut seen: Vec<SeenGroup<'a>> = seen.into_iter().collect();
     seen.sort_by_key(|group| (group.counts_as, group.model));
-    let linked = seen.chunk_by(|one, other| one.counts_as == other.counts_as);
-    let least_of = |linked: &[SeenGroup<'a>]| -> u64 {
+    let mut all = LeastPhones::default();
+    for linked in seen.chunk_by(|one, other| one.counts_as == other.counts_as) {
         let models: Vec<_> = linked.chunk_by(|one, other| one.model == other.model).collect();
-        models.chunks(MODELS_PER_PHONE + 1).map(|models| OfModels::of(models).least()).sum()
-    };
-    linked.map(least_of).sum()
+        for models in models.chunks(MODELS_PER_PHONE + 1) {
+            let models = OfModels::of(models);
+            let phones = models.least();
+            all.phones += phones;
+            // One name can have several groups.
+            all.proven = all.proven.max(phones + u64::from(!models.named.is_empty()));
+        }
+    }
+    all
 }
 
 /// The groups of a model, or of models that one phone sends.

@@ -3,7 +3,7 @@
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
-use super::apart::{APART_LIMIT, SeenGroup, least_phones};
+use super::apart::{APART_LIMIT, LeastPhones, SeenGroup, least_phones};
 use super::group::Phones;
 use super::person::SPLITS_PER_PHONE;
 use super::seen_times::SeenTimes;
@@ -63,12 +63,12 @@ fn least(state: &State, addresses: &[u32]) -> u64 {
         let mut sources = of_group.map(|address| frame(0, *address, 0, MODEL).source);
         SeenGroup::of(id, group, Phones::ONE, sources.any(|source| !group.is_guest(source)))
     });
-    least_phones(seen)
+    least_phones(seen).phones
 }
 
 /// The least number of all phones that are known.
 fn least_of_all(state: &State) -> u64 {
-    least_phones(state.grouping().groups().map(|(id, group)| SeenGroup::whole(id, group)))
+    least_phones(state.grouping().groups().map(|(id, group)| SeenGroup::whole(id, group))).phones
 }
 
 #[test]
@@ -92,7 +92,33 @@ fn what_may_be_a_phone_with_a_name_adds_none() {
         (vec![SeenGroup { phones: Phones { any: 3, own: 3 }, ..stranger(1) }, named(free)], 2),
         (vec![named(free)], 0),
     ] {
-        assert_eq!(least_phones(seen.iter().copied()), expected, "{seen:?}");
+        assert_eq!(least_phones(seen.iter().copied()).phones, expected, "{seen:?}");
+    }
+}
+
+/// A phone can send frames of several models.
+#[test]
+fn only_phones_of_one_model_are_proven_to_be_several() {
+    let of = |id, model| frame(i64::from(id), id, 0, model);
+    let state = folded([of(1, MODEL), of(2, MODEL + 1), of(3, MODEL + 2)]);
+    let [one, two, three] = [1, 2, 3].map(|address| SeenGroup {
+        phones: Phones { any: address, own: address },
+        ..state
+            .grouping()
+            .groups()
+            .map(|(id, group)| SeenGroup::whole(id, group))
+            .nth(address as usize - 1)
+            .unwrap()
+    });
+    for (seen, phones, proven) in [
+        (vec![], 0, 0),
+        (vec![one], 1, 1),
+        (vec![one, two, three], 6, 3),
+        (vec![one, two, SeenGroup::named(GroupId(9), two.model)], 2, 2),
+        (vec![SeenGroup::named(GroupId(9), two.model)], 0, 1),
+        (vec![three, SeenGroup { counts_as: three.model, ..two }], 3, 3),
+    ] {
+        assert_eq!(least_phones(seen), LeastPhones { phones, proven });
     }
 }
 
@@ -327,7 +353,7 @@ proptest! {
             let phones = Phones { any: *any, own: if *all_own { *any } else { 1 } };
             SeenGroup { id: GroupId(*id), model, counts_as: model, phones, is_itself: *is_itself, apart, is_named: false }
         }).collect();
-        let (counted, exact) = (least_phones(seen.iter().copied()), exact(&seen));
+        let (counted, exact) = (least_phones(seen.iter().copied()).phones, exact(&seen));
         prop_assert!(counted <= exact, "{} of {}", counted, exact);
         prop_assert_eq!(counted > 1, exact > 1);
         prop_assert_eq!(counted > 0, !seen.is_empty());

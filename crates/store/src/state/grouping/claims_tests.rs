@@ -73,7 +73,7 @@ fn frames(phone: &Phone, first: u32) -> Vec<Probe> {
 
 /// The least number of all phones.
 fn claimed(state: &State) -> u64 {
-    least_phones(state.grouping().groups().map(|(id, group)| SeenGroup::whole(id, group)))
+    least_phones(state.grouping().groups().map(|(id, group)| SeenGroup::whole(id, group))).phones
 }
 
 /// In how many of so many places more phones are claimed than there are, and by how many at most. The places are the same

@@ -54,7 +54,7 @@ use super::dirty_map::DirtyMap;
 use super::hour::Hour;
 use super::names::fold_case;
 use crate::event::{GroupId, GroupingMode, Probe, Timestamp};
-pub use apart::{SeenGroup, least_phones};
+pub use apart::{LeastPhones, SeenGroup, least_phones};
 use counter::Frame;
 use dot11::{MacAddr, ModelKey, Ssid};
 pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE, Phones};
