@@ -107,7 +107,7 @@ macro_rules! tables {
             (kind::MODEL, &$($mut)? grouping.models),
             (kind::REQUESTER, &$($mut)? grouping.requesters.rows),
             (kind::FORGOTTEN_NETWORKS, &$($mut)? grouping.requesters.forgotten.blocks),
-            (kind::SPLIT, &$($mut)? grouping.splits),
+            (kind::SPLIT, &$($mut)? grouping.splits.rows),
             (kind::GROUPING_MODE, &$($mut)? grouping.mode),
             (kind::HABIT, &$($mut)? habits.rows),
             (kind::LEARNING, &$($mut)? habits.learning),

@@ -42,6 +42,7 @@ mod recognition_tests;
 mod seen_times;
 #[cfg(test)]
 mod split_tests;
+mod splits;
 #[cfg(test)]
 pub(super) mod tests;
 mod variants;
@@ -64,6 +65,7 @@ pub(super) use network_filter::Block;
 pub(super) use recognition::{Requester, Requesters};
 use seen_times::SeenTimes;
 pub(super) use seen_times::Span;
+use splits::Splits;
 use twox_hash::XxHash3_64;
 
 /// Groups that are kept.
@@ -77,9 +79,6 @@ pub const MODEL_LIMIT: usize = 4096;
 
 /// Rows of proofs that all groups keep together.
 const PROOF_LIMIT: usize = 65_536;
-
-/// Which addresses are not of which phones, and when somebody said so.
-type Splits = DirtyMap<(MacAddr, GroupId), Timestamp>;
 
 /// What a probe changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +106,6 @@ pub struct Grouping {
     pub(super) groups: DirtyMap<GroupId, Group>,
     pub(super) models: DirtyMap<ModelKey, Model>,
     pub(super) requesters: Requesters,
-    /// Addresses that are not of a phone, because a person said so.
     pub(super) splits: Splits,
     /// How addresses are grouped; the only row.
     pub(super) mode: DirtyMap<(), GroupingMode>,
@@ -328,8 +326,7 @@ impl Grouping {
     fn new_group(&mut self, model: ModelKey, first_address: MacAddr, seen: SeenTimes) -> GroupId {
         let id = self.free_id(first_address);
         self.groups.insert(id, Group::new(model, seen));
-        let of_address = (first_address, GroupId(u16::MIN))..=(first_address, GroupId(u16::MAX));
-        let others: Vec<GroupId> = self.splits.range(of_address).map(|((_, phone), _)| *phone).collect();
+        let others: Vec<GroupId> = self.splits.phones(first_address).collect();
         others.into_iter().for_each(|other| self.declare_apart(id, other));
         id
     }
@@ -510,6 +507,7 @@ impl Grouping {
             .collect();
         self.proofs = self.groups.iter().map(|(_, group)| group.proofs.len()).sum();
         self.requesters.index();
+        self.splits.index();
     }
 }
 
@@ -523,15 +521,14 @@ fn may_belong(
 ) -> impl Fn(MacAddr, GroupId) -> bool {
     move |address, id| {
         groups.get(&id).is_some_and(|group| group.model == key)
-            && splits.get(&(address, id)).is_none()
+            && !splits.contains(address, id)
             && group_of.get(&address).is_none_or(|now| *now == id || !are_apart(group_of, splits, *now, id))
     }
 }
 
 /// Whether somebody said of an address of one of these groups that it is not of the other.
 fn are_apart(group_of: &HashMap<MacAddr, GroupId>, splits: &Splits, one: GroupId, other: GroupId) -> bool {
-    splits.iter().any(|((address, phone), _)| {
-        let opposite = if *phone == one { other } else { one };
-        (*phone == one || *phone == other) && group_of.get(address) == Some(&opposite)
-    })
+    [(one, other), (other, one)]
+        .iter()
+        .any(|(phone, other)| splits.addresses(*phone).any(|address| group_of.get(&address) == Some(other)))
 }

@@ -46,7 +46,10 @@ impl Grouping {
     /// The addresses of a phone of which somebody said that they are not of it.
     pub(in crate::state) fn addresses_not_of(&self, phone: GroupId) -> Vec<MacAddr> {
         let addresses = self.groups.get(&phone).into_iter().flat_map(Group::addresses);
-        addresses.map(|(address, _)| address).filter(|address| self.is_not_of(*address, phone)).collect()
+        addresses
+            .map(|(address, _)| address)
+            .filter(|address| self.splits.contains(*address, phone))
+            .collect()
     }
 
     /// Gives a phone a name, or none.
@@ -99,30 +102,16 @@ impl Grouping {
         let apart = group.apart.clone();
         self.groups.insert(to, Group { apart: Vec::new(), ..group });
         self.replace_apart(&apart, from, Some(to));
-        for (address, time) in self.splits_of(from) {
-            self.splits.remove(&(address, from));
-            self.splits.insert((address, to), time);
-        }
+        self.splits.rename(from, to);
         renamed
-    }
-
-    /// The addresses that are not of this phone, and when somebody said so.
-    fn splits_of(&self, id: GroupId) -> Vec<(MacAddr, Timestamp)> {
-        let of_phone = self.splits.iter().filter(|((_, phone), _)| *phone == id);
-        of_phone.map(|((address, _), time)| (*address, *time)).collect()
-    }
-
-    /// Whether somebody said that the address is not of this phone.
-    pub(super) fn is_not_of(&self, address: MacAddr, phone: GroupId) -> bool {
-        self.splits.get(&(address, phone)).is_some()
     }
 
     /// Addresses move from the group `from` to `to`. What is not of the one is not of the other either: nobody knows which
     /// of its addresses the person meant.
     pub(super) fn keep_apart(&mut self, from: GroupId, to: GroupId) {
-        for (address, time) in self.splits_of(from) {
-            if self.splits.len() < SPLIT_LIMIT && !self.is_not_of(address, to) {
-                self.splits.insert((address, to), time);
+        for address in self.splits.addresses(from).collect::<Vec<_>>() {
+            if self.splits.len() < SPLIT_LIMIT && !self.splits.contains(address, to) {
+                self.splits.copy(address, from, to);
                 if let Some(group) = self.groups.get_mut(&to) {
                     group.is_kept = true;
                 }
@@ -147,7 +136,7 @@ impl Grouping {
         time: Timestamp,
         known: KnownSpan<'_>,
     ) -> Option<GroupId> {
-        self.splits.insert((address, phone), time);
+        self.splits.insert(address, phone, time);
         if self.group_of(address) != Some(phone) {
             return None;
         }
@@ -175,14 +164,13 @@ impl Grouping {
 
     /// Whether a person can split this address off this phone: what people say is never forgotten, so it has a bound.
     pub fn can_split(&self, phone: GroupId, address: MacAddr) -> bool {
-        let of_address = (address, GroupId(u16::MIN))..=(address, GroupId(u16::MAX));
         self.splits.len() < 2 * SPLIT_LIMIT
-            && self.splits.range(of_address).count() < SPLITS_PER_PHONE
-            && self.splits.iter().filter(|((_, of), _)| *of == phone).count() < SPLITS_PER_PHONE
+            && self.splits.phones(address).count() < SPLITS_PER_PHONE
+            && self.splits.addresses(phone).count() < SPLITS_PER_PHONE
     }
 
     /// Whether a person split anything off this group.
     pub(super) fn is_split(&self, id: GroupId) -> bool {
-        self.splits.iter().any(|((_, phone), _)| *phone == id)
+        self.splits.addresses(id).next().is_some()
     }
 }

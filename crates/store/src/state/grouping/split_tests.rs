@@ -1,5 +1,8 @@
 //! A split invents no presence: the two phones were here when their addresses were.
 
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
 use super::Group;
 use super::tests::{counting_phone, fold, fold_kind, folded, frame, group_of, reloaded};
 use crate::event::{DeviceKey, Event, EventKind, GroupId, PhoneEvidence, Probe, Timestamp};
@@ -80,6 +83,33 @@ fn a_split_holds_whatever_of_the_log_before_it_is_left() {
         let loaded = reloaded(&state);
         assert_eq!(state.differences(&loaded, 3), Default::default());
     }
+}
+
+/// Also with as many splits as people can add, to forget a group costs about the same as without.
+#[test]
+fn splits_of_others_do_not_slow_a_group_down() {
+    let mut state = folded((0..16_000).map(|number| frame(0, number, 0, number.into())));
+    assert_eq!(state.grouping().groups().count(), 16_000);
+    let forget = |state: &State| {
+        let took = (0..3).map(|_| {
+            let mut grouping = state.grouping().clone();
+            let begun = Instant::now();
+            grouping.forget_before(at(DAY), |_| false);
+            assert_eq!(grouping.groups().count(), 0);
+            begun.elapsed()
+        });
+        took.min().unwrap()
+    };
+    let without = forget(&state);
+    let taken: BTreeSet<GroupId> = state.grouping().groups().map(|(id, _)| id).collect();
+    let free: Vec<GroupId> = (0..=u16::MAX).map(GroupId).filter(|id| !taken.contains(id)).collect();
+    for number in 0..8_000 {
+        let source = frame(0, 20_000 + number, 0, MODEL).source;
+        let phone = free[number as usize % 1000];
+        fold_kind(&mut state, EventKind::SplitPhone { phone, address: source, evidence: None });
+    }
+    let with = forget(&state);
+    assert!(with < 10 * without + Duration::from_millis(50), "{with:?}, without splits {without:?}");
 }
 
 #[test]

@@ -433,6 +433,7 @@ proptest! {
         let (straight, _) = play(&steps, mode, false);
         let (restarted, _) = play(&steps, mode, true);
         prop_assert_eq!(straight.differences(&restarted, 3), Default::default());
+        prop_assert_eq!(straight.grouping(), restarted.grouping());
         check(&straight);
     }
 
@@ -440,7 +441,7 @@ proptest! {
     fn a_split_holds_for_ever(steps in vec(step(), 1..300), mode in mode()) {
         let (state, apart) = play(&steps, mode, true);
         let phone = |address| state.grouping().group_of(address);
-        for ((address, id), _) in state.grouping().splits.iter() {
+        for ((address, id), _) in state.grouping().splits.rows.iter() {
             prop_assert_ne!(phone(*address), Some(*id));
         }
         for [split, other] in apart {

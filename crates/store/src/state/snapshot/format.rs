@@ -124,7 +124,7 @@ impl State {
                 self.grouping.requesters.forgotten.blocks.load_row(block, Some(bits));
             }
             SnapshotRow::Split { address, phone, time } => {
-                self.grouping.splits.load_row((address, phone), Some(time));
+                self.grouping.splits.rows.load_row((address, phone), Some(time));
             }
             SnapshotRow::DeviceInfo { address, time, device_info } => {
                 self.device_infos.load_row(address, Some((time, device_info)));
