@@ -82,7 +82,7 @@ impl Chats {
     }
 
     pub(super) fn invite(&mut self, time: Timestamp, code: CodeHash, invitation: Invitation) {
-        self.revoke(|old| old.expires < time || (invitation.by, old.by) == (None, None));
+        self.revoke(|_, old| old.expires < time || (invitation.by, old.by) == (None, None));
         self.invitations.insert(code, invitation);
         if self.invitations.len() > INVITATION_LIMIT
             && let Some((first, _)) = self.invitations.iter().min_by_key(|(_, open)| open.expires)
@@ -104,11 +104,12 @@ impl Chats {
     /// Removes the chat and revokes its codes.
     pub(super) fn remove(&mut self, chat: ChatId) {
         self.paired.remove(&chat);
-        self.revoke(|open| open.by == Some(chat));
+        // It may have made them before it became a supergroup.
+        self.revoke(|chats, open| open.by.is_some_and(|by| chats.current(by) == chat));
     }
 
-    fn revoke(&mut self, is_over: impl Fn(&Invitation) -> bool) {
-        let over = self.invitations.iter().filter(|(_, open)| is_over(open));
+    fn revoke(&mut self, is_over: impl Fn(&Self, &Invitation) -> bool) {
+        let over = self.invitations.iter().filter(|(_, open)| is_over(self, open));
         let over: Vec<CodeHash> = over.map(|(code, _)| *code).collect();
         for code in over {
             self.invitations.remove(&code);
@@ -198,7 +199,8 @@ mod tests {
         let mut chats = Chats::default();
         chats.invite(time(1), bobs, by(bob));
         chats.invite(time(1), anns, by(ann));
-        chats.remove(bob);
+        chats.migrate(bob, ChatId(-100));
+        chats.remove(ChatId(-100));
         chats.pair(time(2), bob, bobs, "Bob".to_owned());
         assert_eq!(chats.pairing(bob), None);
         chats.pair(time(2), carol, anns, "Carol".to_owned());

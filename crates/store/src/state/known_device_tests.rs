@@ -8,21 +8,21 @@ use crate::event::{
 };
 use dot11::{MacAddr, RequestedSsid, Ssid};
 
-const CHAT: ChatId = ChatId(7);
+pub(super) const CHAT: ChatId = ChatId(7);
 const NAMED: u8 = 12;
 const FOLLOWED: u8 = 8;
 
 /// A state without a recorder, and a Telegram that takes every alert at once or none.
-struct Simulation {
-    state: State,
-    policy: AlertPolicy,
+pub(super) struct Simulation {
+    pub(super) state: State,
+    pub(super) policy: AlertPolicy,
     is_delivering: bool,
     /// The senders of the alerts that were raised.
     alerted: Vec<MacAddr>,
 }
 
 impl Simulation {
-    fn new(is_delivering: bool) -> Self {
+    pub(super) fn new(is_delivering: bool) -> Self {
         let policy = AlertPolicy {
             chats: vec![CHAT],
             cooldown: Duration::from_secs(600),
@@ -40,15 +40,20 @@ impl Simulation {
         self.state.fold(offset, event);
     }
 
-    fn change(&mut self, kind: EventKind) {
+    pub(super) fn change(&mut self, kind: EventKind) {
         self.fold(&Event::new(at(0), kind));
     }
 
-    fn name(&mut self, address: MacAddr, name: &str) {
+    pub(super) fn name(&mut self, address: MacAddr, name: &str) {
         self.change(EventKind::Name { address, name: name.to_owned(), by: NamedBy::Chat });
     }
 
-    fn receive(&mut self, source: MacAddr, ssid: RequestedSsid, micros: i64) -> Vec<AlertDecision> {
+    pub(super) fn receive(
+        &mut self,
+        source: MacAddr,
+        ssid: RequestedSsid,
+        micros: i64,
+    ) -> Vec<AlertDecision> {
         let offset = self.state.next_offset();
         let mut probe = Probe::example(source, ssid, micros);
         probe.alerts = self.state.decide_alerts(&probe, &self.policy);
@@ -67,20 +72,20 @@ impl Simulation {
         self.change(EventKind::Delivered { probe, chat: CHAT, message: None });
     }
 
-    fn ask(&mut self, source: MacAddr, seconds: i64) -> Vec<AlertDecision> {
+    pub(super) fn ask(&mut self, source: MacAddr, seconds: i64) -> Vec<AlertDecision> {
         self.receive(source, RequestedSsid::Named(depot()), seconds * 1_000_000)
     }
 }
 
-fn depot() -> Ssid {
+pub(super) fn depot() -> Ssid {
     Ssid::from("Depot")
 }
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds * 1_000_000)
 }
 
-fn named(number: u8) -> MacAddr {
+pub(super) fn named(number: u8) -> MacAddr {
     MacAddr::new([0xa4, 0x83, 0xe7, 0, 1, number])
 }
 
@@ -89,7 +94,7 @@ fn followed(number: u8) -> MacAddr {
 }
 
 /// Every second one is a random address.
-fn invented(number: u32) -> MacAddr {
+pub(super) fn invented(number: u32) -> MacAddr {
     let [a, b, c, d] = number.to_be_bytes();
     MacAddr::new([if number.is_multiple_of(2) { 0x00 } else { 0x02 }, 0x11, a, b, c, d])
 }

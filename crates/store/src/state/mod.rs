@@ -10,6 +10,8 @@
 //! Imports run in one direction: `table` and the tables, then `model`, then what works on the whole state
 //! (fold, splits, decisions, strangers, eviction, the limit of signatures, snapshots, differences), last the store.
 
+#[cfg(test)]
+mod alert_tests;
 mod alerts;
 mod allowance;
 mod chats;
