@@ -5,6 +5,7 @@ use std::pin::Pin;
 use store::event::{ChatId, Role};
 
 use super::message::{PressReply, Reply};
+use crate::text::Text;
 
 /// A future of a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -19,6 +20,15 @@ pub trait AccessControl: Send + Sync {
 
     /// Whether this is the private chat of an owner.
     fn is_owner(&self, chat: ChatId) -> bool;
+
+    /// Whether members may name devices without asking an owner.
+    fn members_may_name(&self) -> bool;
+
+    /// Sends a message to every owner, in the background.
+    fn tell_owners(&self, message: Reply);
+
+    /// Sends a text to a chat, in the background.
+    fn tell(&self, chat: ChatId, text: Text);
 
     /// Uses an invitation code in a chat that has access already; `None` if the code is not valid.
     fn pair<'a>(&'a self, chat: ChatId, code: &'a str) -> BoxFuture<'a, Option<Reply>>;

@@ -2,8 +2,9 @@
 //!
 //! # Format
 //! A word and its fields, separated by colons: an address as 12 hex digits, an SSID in base64url, a page as a number
-//! from 0, a chat as its ID, a phone as 4 hex digits, a time in seconds since the Unix epoch. A watch is given by its
-//! hash, since its SSID may not fit. A network whose SSID does not fit gets no button.
+//! from 0, a chat as its ID, a proposal as the offset of its event, a phone as 4 hex digits, a time in seconds since the
+//! Unix epoch. A watch is given by its hash, since its SSID may not fit. A network whose SSID does not fit gets no
+//! button.
 //!
 //! # Invariants
 //! - Whoever can write to the bot can send any bytes. Data that cannot be decoded belongs to an old button.
@@ -12,7 +13,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use dot11::{MacAddr, Ssid, hex};
-use store::event::{ChatId, GroupId, Timestamp};
+use store::event::{ChatId, GroupId, Offset, Timestamp};
 
 use super::commands::{ADDRESSES, Command};
 use super::message::Button;
@@ -91,6 +92,8 @@ pub enum Callback {
     ConfirmRemoval(ChatId),
     /// Removes a chat.
     RemoveChat(ChatId),
+    /// Accepts or refuses the change of a name that the event at this offset proposed. For owners, too.
+    Answer(Offset, bool),
 }
 
 impl Callback {
@@ -101,7 +104,7 @@ impl Callback {
 
     /// Whether only an owner may do this.
     pub(in crate::chat) const fn is_for_owners(&self) -> bool {
-        matches!(self, Self::Chats | Self::ConfirmRemoval(_) | Self::RemoveChat(_))
+        matches!(self, Self::Chats | Self::ConfirmRemoval(_) | Self::RemoveChat(_) | Self::Answer(..))
     }
 
     /// The button that does this, if the data fits.
@@ -145,6 +148,8 @@ impl Callback {
             Self::Chats => "access:list".to_owned(),
             Self::ConfirmRemoval(chat) => format!("access:ask:{}", chat.0),
             Self::RemoveChat(chat) => format!("access:remove:{}", chat.0),
+            Self::Answer(proposal, true) => format!("proposal:accept:{proposal}"),
+            Self::Answer(proposal, false) => format!("proposal:refuse:{proposal}"),
         }
     }
 
@@ -185,6 +190,8 @@ impl Callback {
             ["access", "list"] => Self::Chats,
             ["access", "ask", chat] => Self::ConfirmRemoval(read_chat(chat)?),
             ["access", "remove", chat] => Self::RemoveChat(read_chat(chat)?),
+            ["proposal", "accept", proposal] => Self::Answer(Offset(proposal.parse().ok()?), true),
+            ["proposal", "refuse", proposal] => Self::Answer(Offset(proposal.parse().ok()?), false),
             _ => return None,
         })
     }
@@ -274,6 +281,8 @@ mod tests {
             Just(Callback::Chats),
             any::<i64>().prop_map(|chat| Callback::ConfirmRemoval(ChatId(chat))),
             any::<i64>().prop_map(|chat| Callback::RemoveChat(ChatId(chat))),
+            (any::<u64>(), any::<bool>())
+                .prop_map(|(proposal, accepted)| Callback::Answer(Offset(proposal), accepted)),
             ssid().prop_map(Callback::Watch),
             (ssid(), number()).prop_map(|(ssid, page)| Callback::WatchListed(ssid, page)),
             number().prop_map(Callback::Watches),
@@ -308,7 +317,7 @@ mod tests {
         #[test]
         fn decoding_damaged_data_never_panics(
             data in "(card|chart|charts|between|count|return|probes|name|watch|watches|devices|addresses|nearby|ssid|split|\
-                     access|mute|ignore|unwatch|unfollow)\
+                     access|proposal|mute|ignore|unwatch|unfollow)\
                      :[0-9a-f:_=+-]{0,60}",
         ) {
             let _ = Callback::decode(&data);

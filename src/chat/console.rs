@@ -41,7 +41,8 @@ pub fn run(
 
 /// The reply to a message at the terminal, as lines.
 pub async fn answer(chat: &Chat, message: &str) -> String {
-    let message = UserMessage { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
+    let message =
+        UserMessage { chat: ChatId::TERMINAL, person: None, text: message, in_reply_to: None, update: None };
     let answer = chat.answer(message, &Progress::ignored()).await;
     format!("{}\n{}", answer.text, trailing_lines(&answer))
 }

@@ -3,16 +3,29 @@
 use std::fmt;
 use std::sync::Arc;
 
-use store::event::ChatId;
+use store::event::{ChatId, Person};
 
 use super::DocumentPermit;
 use crate::text::Text;
+
+/// Who asks for something, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The chat.
+    pub chat: ChatId,
+    /// The person, if it is known who it is.
+    pub person: Option<&'a Person>,
+    /// The ID of Telegram's update; the log records that a change was made for it.
+    pub update: Option<u32>,
+}
 
 /// A message from a person.
 #[derive(Debug, Clone, Copy)]
 pub struct UserMessage<'a> {
     /// The chat it was sent in.
     pub chat: ChatId,
+    /// Who wrote it, if that is known.
+    pub person: Option<&'a Person>,
     /// Its text.
     pub text: &'a str,
     /// The text of the bot's message that it replies to.
@@ -26,6 +39,8 @@ pub struct UserMessage<'a> {
 pub struct ButtonPress<'a> {
     /// The chat of the message.
     pub chat: ChatId,
+    /// Who pressed it, if that is known.
+    pub person: Option<&'a Person>,
     /// The button's callback data ([`Button::data`]).
     pub data: &'a str,
     /// The ID of Telegram's update; the log records that a change was made for it.

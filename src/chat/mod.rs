@@ -31,7 +31,7 @@ use crate::status::{RequestedWaits, SourceStatus, Status};
 use crate::text::Text;
 pub use access::{AccessControl, BoxFuture};
 pub use message::{
-    Button, ButtonPress, File, PressReply, Progress, ProgressStep, Reply, ReplyKind, UserMessage,
+    Asker, Button, ButtonPress, File, PressReply, Progress, ProgressStep, Reply, ReplyKind, UserMessage,
 };
 use model::document::DOCUMENT_LIMIT;
 pub use model::read_limiter::DocumentPermit;
@@ -54,6 +54,8 @@ pub struct Chat {
     lookup_timings: Arc<Timings>,
     requested_waits: RequestedWaits,
     access: Option<Arc<dyn AccessControl>>,
+    /// Held while a proposal is answered.
+    answering: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Chat {
@@ -74,6 +76,7 @@ impl Chat {
             lookup_timings: Arc::default(),
             requested_waits: RequestedWaits::default(),
             access: None,
+            answering: Arc::default(),
         }
     }
 

@@ -141,7 +141,7 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
 
 fn ask(chat: &Chat, runtime: &Runtime, message: &str) -> Result<(), CliError> {
     let message_from_terminal =
-        UserMessage { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
+        UserMessage { chat: ChatId::TERMINAL, person: None, text: message, in_reply_to: None, update: None };
     let reply = runtime.block_on(chat.answer(message_from_terminal, &Progress::ignored())).text;
     say(&format!("> {message}\n{reply}\n"))
 }

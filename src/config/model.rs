@@ -112,6 +112,8 @@ pub struct Telegram {
     pub owners: Vec<ChatId>,
     /// The chats that have access, including the owners.
     pub chats: Vec<ChatId>,
+    /// Whether members name devices without asking an owner.
+    pub members_may_name: bool,
     /// The Bot API server.
     pub api_url: Url,
     /// How updates arrive.

@@ -123,7 +123,8 @@ fn telegram(
     let mut chats: BTreeSet<ChatId> = table.chats.0.into_iter().map(|Chat(chat)| chat).collect();
     chats.extend(&owners);
     let (owners, chats) = (owners.into_iter().collect(), chats.into_iter().collect());
-    Ok(token.map(|token| Telegram { token, owners, chats, api_url, updates, delivery }))
+    let members_may_name = table.members_may_name;
+    Ok(token.map(|token| Telegram { token, owners, chats, members_may_name, api_url, updates, delivery }))
 }
 
 /// The token of the configuration, of the file that it names, or of systemd's credential.

@@ -52,6 +52,7 @@ pub(super) struct Access {
     /// The chats and the owners that the configuration names, by the IDs in it.
     configured: Vec<ChatId>,
     configured_owners: Vec<ChatId>,
+    members_may_name: bool,
     /// The names of chats that wrote in this run; for a configured chat there is no other.
     names: Mutex<BTreeMap<ChatId, String>>,
     /// Held from the check of a removal until the state has it: of two owners who remove each other at once, one stays.
@@ -87,6 +88,7 @@ impl Access {
             username: username.to_owned(),
             configured,
             configured_owners,
+            members_may_name: settings.members_may_name,
             names: Mutex::default(),
             removal: tokio::sync::Mutex::default(),
             owners_changed: Notify::new(),
@@ -297,6 +299,24 @@ impl AccessControl for Access {
 
     fn is_owner(&self, chat: ChatId) -> bool {
         self.is_owner(chat)
+    }
+
+    fn members_may_name(&self) -> bool {
+        self.members_may_name
+    }
+
+    fn tell_owners(&self, message: Reply) {
+        let (sender, owners) = (self.sender.clone(), self.all_owners());
+        tokio::spawn(async move {
+            for owner in owners {
+                sender.reply(owner.into(), &message, false).await;
+            }
+        });
+    }
+
+    fn tell(&self, chat: ChatId, text: Text) {
+        let (sender, message) = (self.sender.clone(), Reply::from(text));
+        tokio::spawn(async move { sender.reply(chat.into(), &message, false).await });
     }
 
     fn pair<'a>(&'a self, chat: ChatId, code: &'a str) -> BoxFuture<'a, Option<Reply>> {

@@ -4,12 +4,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use store::event::ChatId;
+use store::event::{ChatId, Person};
 use store::recorder::RecorderHandle;
 use teloxide::payloads::AnswerCallbackQuery;
 use teloxide::types::{
     CallbackQuery, Chat as TelegramChat, ChatMemberUpdated, MaybeInaccessibleMessage, Message, Update,
-    UpdateId, UpdateKind,
+    UpdateId, UpdateKind, User,
 };
 use tracing::{debug, info, warn};
 
@@ -42,6 +42,9 @@ const QUEUE_LIMIT: usize = 8;
 
 /// The longest notification of a button press, in characters (Bot API, `answerCallbackQuery`, `text`).
 const NOTIFICATION_LIMIT: usize = 200;
+
+/// The longest name of a person that is shown or stored, in characters.
+const PERSON_LENGTH: usize = 64;
 
 /// How long a button may show that it is pressed. Telegram accepts no answer to a press much later.
 const PRESS_TIMEOUT: Duration = Duration::from_secs(3);
@@ -132,7 +135,14 @@ impl Handler {
             IncomingMessage::Text { text, in_reply_to } => {
                 self.sender.record_topic(destination);
                 let in_reply_to = in_reply_to.as_deref();
-                let message = UserMessage { chat, text: &text, in_reply_to, update: Some(update) };
+                let author = author_of(message);
+                let message = UserMessage {
+                    chat,
+                    person: author.as_ref(),
+                    text: &text,
+                    in_reply_to,
+                    update: Some(update),
+                };
                 let work = async |progress| self.chat.answer(message, &progress).await;
                 with_progress(&self.sender, destination, work).await
             }
@@ -191,7 +201,8 @@ impl Handler {
         }
         self.sender.record_topic(destination);
         let data = query.data.as_deref().unwrap_or_default();
-        let press = ButtonPress { chat, data, update: Some(update) };
+        let person = person_of(&query.from);
+        let press = ButtonPress { chat, person: Some(&person), data, update: Some(update) };
         let work = async |progress| self.chat.press(press, &progress).await;
         let mut work = pin!(with_progress(&self.sender, destination, work));
         let (press_reply, is_answered) = match tokio::time::timeout(PRESS_TIMEOUT, &mut work).await {
@@ -321,6 +332,18 @@ fn name_of(chat: &TelegramChat) -> String {
         Some(title) => title.to_owned(),
         None => [chat.first_name(), chat.last_name()].into_iter().flatten().collect::<Vec<_>>().join(" "),
     }
+}
+
+/// Who wrote the message; `None` for who writes as a channel or as the group, since those messages name no person.
+fn author_of(message: &Message) -> Option<Person> {
+    message.from.as_ref().filter(|_| message.sender_chat.is_none()).map(person_of)
+}
+
+/// The person. Their private chat with the bot has the ID of their account.
+fn person_of(user: &User) -> Person {
+    let name = [Some(user.first_name.as_str()), user.last_name.as_deref()];
+    let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Person { id: ChatId(user.id.0.cast_signed()), name: name.chars().take(PERSON_LENGTH).collect() }
 }
 
 /// The old and the new ID of a group, if the message says that it became a supergroup. Telegram sends one such

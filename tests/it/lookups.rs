@@ -49,7 +49,7 @@ impl Fixture {
     }
 
     fn reply(&self, text: &str, in_reply_to: Option<&str>) -> Reply {
-        let message = UserMessage { chat: CHATS[0], text, in_reply_to, update: None };
+        let message = UserMessage { chat: CHATS[0], person: None, text, in_reply_to, update: None };
         checked(wait::block_on(
             &self.recorder.runtime,
             "an answer",
@@ -58,7 +58,7 @@ impl Fixture {
     }
 
     fn press(&self, button: &Button) -> PressReply {
-        let press = ButtonPress { chat: CHATS[0], data: &button.data, update: None };
+        let press = ButtonPress { chat: CHATS[0], person: None, data: &button.data, update: None };
         match wait::block_on(
             &self.recorder.runtime,
             "what a press does",
@@ -377,7 +377,8 @@ fn progress_of_reading_the_log_names_the_result() {
         Progress::new(move |step| steps.lock().unwrap().push(format!("{:?}: {}", step.kind, step.text)))
     };
     for text in [format!("/chart {}", device(1)), format!("/export {}", device(1))] {
-        let message = UserMessage { chat: CHATS[0], text: &text, in_reply_to: None, update: None };
+        let message =
+            UserMessage { chat: CHATS[0], person: None, text: &text, in_reply_to: None, update: None };
         wait::block_on(&fixture.recorder.runtime, "an answer", fixture.chat.answer(message, &progress));
     }
     let steps = steps.lock().unwrap();

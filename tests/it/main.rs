@@ -38,6 +38,7 @@ mod packaging;
 mod phone_counts;
 mod phones;
 mod preferences;
+mod proposals;
 mod proxies;
 mod recording;
 mod recovery;

@@ -107,7 +107,7 @@ impl Conversation {
     }
 
     fn reply(&self, text: &str, in_reply_to: Option<&str>) -> Reply {
-        let message = UserMessage { chat: CHATS[0], text, in_reply_to, update: None };
+        let message = UserMessage { chat: CHATS[0], person: None, text, in_reply_to, update: None };
         checked(wait::block_on(
             &self.running.runtime,
             "an answer",
@@ -120,7 +120,7 @@ impl Conversation {
     }
 
     pub fn press(&self, button: &Button) -> Reply {
-        let press = ButtonPress { chat: CHATS[0], data: &button.data, update: None };
+        let press = ButtonPress { chat: CHATS[0], person: None, data: &button.data, update: None };
         let progress = Progress::ignored();
         let pressed = self.chat.press(press, &progress);
         match wait::block_on(&self.running.runtime, "what a press does", pressed) {

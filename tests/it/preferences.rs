@@ -47,12 +47,12 @@ impl Conversation {
     }
 
     fn ask_in(&self, chat: ChatId, text: &str) -> Reply {
-        let message = UserMessage { chat, text, in_reply_to: None, update: None };
+        let message = UserMessage { chat, person: None, text, in_reply_to: None, update: None };
         wait::block_on(&self.running.runtime, "an answer", self.chat.answer(message, &Progress::ignored()))
     }
 
     fn pressed(&self, data: &str) -> PressReply {
-        let press = ButtonPress { chat: OWNER, data, update: None };
+        let press = ButtonPress { chat: OWNER, person: None, data, update: None };
         wait::block_on(
             &self.running.runtime,
             "what a press does",

@@ -76,7 +76,15 @@ pub fn input() -> impl Strategy<Value = Input> {
     let address = || prop::sample::select(addresses());
     let time = || (0..600_i64).prop_map(|seconds| Timestamp::from_micros(seconds * 1_000_000));
     let chat = || prop::sample::select(vec![CHATS[0], CHATS[1], ChatId::TERMINAL, ChatId(7)]);
-    let by = || prop::sample::select(vec![NamedBy::Chat, NamedBy::Config, NamedBy::Import, NamedBy::Lease]);
+    let by = || {
+        prop::sample::select(vec![
+            NamedBy::Chat,
+            NamedBy::Config,
+            NamedBy::Member,
+            NamedBy::Import,
+            NamedBy::Lease,
+        ])
+    };
     let offset = || (0..40_u64).prop_map(Offset);
     prop_oneof![
         8 => (address(), requested(), time(), option::weighted(0.2, time()), any::<Option<i8>>(), any::<u8>()).prop_map(

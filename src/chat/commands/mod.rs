@@ -106,7 +106,7 @@ const fn member(
 }
 
 /// Every command, in the order of the menu.
-pub static COMMANDS: [Command; 29] = {
+pub static COMMANDS: [Command; 30] = {
     use CommandGroup::{Alerts, Bot, Lookups, Names, Notifications, Owners};
     [
         member(
@@ -231,6 +231,12 @@ pub static COMMANDS: [Command; 29] = {
             role: RequiredRole::Owner,
             ..member(Owners, "invite", "[owner]", "invite another chat, or another owner", |arguments| {
                 arguments::role(arguments).map(Request::Invite)
+            })
+        },
+        Command {
+            role: RequiredRole::Owner,
+            ..member(Owners, "proposals", "", "names that members proposed, to accept or refuse", |_| {
+                Ok(Request::Proposals)
             })
         },
         Command {

@@ -93,6 +93,8 @@ pub enum Request {
     Invite(Role),
     /// `/chats`
     Chats,
+    /// `/proposals`
+    Proposals,
     /// An empty message.
     Empty,
     /// A command with invalid arguments.

@@ -8,6 +8,7 @@ mod maintenance;
 mod names;
 mod phones;
 mod presence;
+mod proposals;
 mod subscribed_device;
 mod subscriptions;
 
@@ -23,7 +24,7 @@ use crate::chat::model::chart::ChartSubject;
 use crate::chat::model::pagination::ListBy;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::chat::views::access::refused;
-use crate::chat::{ButtonPress, Chat, PressReply, Progress, Reply, UserMessage, views};
+use crate::chat::{Asker, ButtonPress, Chat, PressReply, Progress, Reply, UserMessage, views};
 use crate::status;
 use crate::text::Text;
 
@@ -34,17 +35,18 @@ impl Chat {
     /// Answers a message of a chat that has access. When this returns, a change is on disk together with the note
     /// that the message's update was handled. A slow reply reports its progress.
     pub async fn answer(&self, message: UserMessage<'_>, progress: &Progress) -> Reply {
-        let UserMessage { chat, text, in_reply_to, update } = message;
+        let UserMessage { chat, person, text, in_reply_to, update } = message;
+        let asker = Asker { chat, person, update };
         let named = in_reply_to.and_then(views::asked_to_name).filter(|_| !text.trim().starts_with('/'));
         if let Some(device) = named {
-            return self.execute(Request::name_given(device, text), chat, update, progress).await;
+            return self.execute(Request::name_given(device, text), asker, progress).await;
         }
         if let Some(command) = commands::command_in_message(text)
             && let Err(refusal) = self.check_role(command, chat)
         {
             return refusal.into();
         }
-        self.execute(Request::parse(text), chat, update, progress).await
+        self.execute(Request::parse(text), asker, progress).await
     }
 
     fn access(&self) -> Option<&dyn AccessControl> {
@@ -69,13 +71,8 @@ impl Chat {
         }
     }
 
-    async fn execute(
-        &self,
-        request: Request,
-        chat: ChatId,
-        update: Option<u32>,
-        progress: &Progress,
-    ) -> Reply {
+    async fn execute(&self, request: Request, asker: Asker<'_>, progress: &Progress) -> Reply {
+        let Asker { chat, update, .. } = asker;
         match request {
             Request::Lookup(query) => self.look_up(chat, &query),
             Request::Devices(by, page) => self.devices(by, page),
@@ -94,9 +91,9 @@ impl Chat {
             Request::Watches(page) => self.watches(chat, page),
             Request::Doorbell(request) => self.doorbell(chat, request, update).await,
             Request::AlertPreference(preference) => self.apply(chat, preference, update).await,
-            Request::Name { device, name } => self.name(chat, device, name, update).await,
+            Request::Name { device, name } => self.name(asker, device, name).await,
             Request::NameRefused { device, error } => ask_for_name(views::name_refused(device, &error)),
-            Request::Unname(device) => self.unname(device, update).await.into(),
+            Request::Unname(device) => self.unname(asker, device).await,
             Request::Status => {
                 status::full_report(&self.status().await, self.recorder.now(), self.zone).into()
             }
@@ -112,6 +109,7 @@ impl Chat {
                 Some(access) => access.chats(),
                 None => views::access::in_telegram_only("chats").into(),
             },
+            Request::Proposals => self.proposals(),
             Request::UsageError { command, error } => views::usage_error(command, &error).into(),
             Request::UnknownCommand(name) => views::unknown_command(&name, commands::nearest(&name)).into(),
         }
@@ -128,10 +126,11 @@ impl Chat {
 
     /// Does what a pressed button asks for, in a chat that has access. Changes and progress are as in [`Chat::answer`].
     pub async fn press(&self, press: ButtonPress<'_>, progress: &Progress) -> PressReply {
-        let ButtonPress { chat, data, update } = press;
+        let ButtonPress { chat, person, data, update } = press;
+        let asker = Asker { chat, person, update };
         let Some(callback) = Callback::decode(data) else { return notify(views::OLD_BUTTON) };
         if callback.is_for_owners() {
-            return self.press_of_owner(callback, chat).await;
+            return self.press_of_owner(callback, chat, update).await;
         }
         match callback {
             Callback::Card(address) => PressReply::Send(self.look_up(chat, &address.to_string())),
@@ -184,7 +183,7 @@ impl Chat {
             Callback::Watches(page) => PressReply::Edit(self.watches(chat, page)),
             Callback::ChooseOtherDevice(address) => PressReply::Send(self.choose_other_device(address)),
             Callback::SplitPhone(phone, address) => {
-                PressReply::Send(self.split_phone(phone, address, update).await)
+                PressReply::Send(self.split_phone(asker, phone, address).await)
             }
             Callback::Devices(page) => PressReply::Edit(self.devices(ListBy::Device, page)),
             Callback::Addresses(page) => PressReply::Edit(self.devices(ListBy::Address, page)),
@@ -193,18 +192,22 @@ impl Chat {
             Callback::Top(page) => PressReply::Edit(self.top(page)),
             Callback::Networks(page) => PressReply::Edit(self.networks(chat, page)),
             Callback::Network(ssid, page) => PressReply::Edit(self.network(&ssid, page)),
-            Callback::Chats | Callback::ConfirmRemoval(_) | Callback::RemoveChat(_) => {
-                notify(refused::NOT_YOURS)
-            }
+            Callback::Chats
+            | Callback::ConfirmRemoval(_)
+            | Callback::RemoveChat(_)
+            | Callback::Answer(..) => notify(refused::NOT_YOURS),
         }
     }
 
-    async fn press_of_owner(&self, callback: Callback, owner: ChatId) -> PressReply {
+    async fn press_of_owner(&self, callback: Callback, owner: ChatId, update: Option<u32>) -> PressReply {
         match (self.access(), callback) {
             (Some(access), _) if !access.is_owner(owner) => notify(refused::NOT_YOURS),
             (Some(access), Callback::Chats) => PressReply::Edit(access.chats()),
             (Some(access), Callback::ConfirmRemoval(chat)) => access.confirm_removal(owner, chat),
             (Some(access), Callback::RemoveChat(chat)) => access.remove(owner, chat).await,
+            (Some(_), Callback::Answer(proposal, accepted)) => {
+                self.answer_proposal(owner, (proposal, accepted), update).await
+            }
             _ => notify(views::OLD_BUTTON),
         }
     }

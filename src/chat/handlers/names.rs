@@ -1,10 +1,12 @@
 //! Names of devices.
 
 use dot11::MacAddr;
-use store::event::{ChatId, DeviceKey, Event, EventKind, GroupId, NamedBy};
-use store::state::{State, fold_case};
+use store::event::{ChatId, DeviceKey, Event, EventKind, NamedBy, ProposedChange};
+use store::state::{AddressName, State, fold_case};
 
-use crate::chat::model::phone::{NamedDevice, addresses_of_phone, keep_phone, phone_name};
+use super::proposals::proposed_device;
+use crate::chat::message::Asker;
+use crate::chat::model::phone::{NamedDevice, addresses_of_phone, keep_phone, phone_label};
 use crate::chat::{Chat, Reply, views};
 use crate::text::Text;
 
@@ -16,86 +18,119 @@ impl Chat {
         views::name_question(phone.map_or(device, NamedDevice::Phone))
     }
 
-    pub(in crate::chat) async fn name(
+    pub(in crate::chat) async fn name(&self, asker: Asker<'_>, device: NamedDevice, name: String) -> Reply {
+        let Some(by) = self.names_as(asker) else {
+            let change = ProposedChange::Name { device: proposed_device(device), name };
+            return self.propose(asker, change).await;
+        };
+        match self.naming(asker.chat, device, name, by) {
+            Ok((kind, done)) => self.change_name(kind, asker, done).await,
+            Err(why) => why.into(),
+        }
+    }
+
+    pub(in crate::chat) async fn unname(&self, asker: Asker<'_>, device: NamedDevice) -> Reply {
+        let Some(by) = self.names_as(asker) else {
+            return self.propose(asker, ProposedChange::Unname { device: proposed_device(device) }).await;
+        };
+        match self.unnaming(device, by) {
+            Ok((kind, done)) => self.change_name(kind, asker, done.into()).await,
+            Err(why) => why.into(),
+        }
+    }
+
+    async fn change_name(&self, kind: EventKind, asker: Asker<'_>, done: Reply) -> Reply {
+        let event = Event::new(self.recorder.now(), kind);
+        self.change_all(vec![event], asker.update).await.map_or_else(Reply::from, |()| done)
+    }
+
+    /// The event that names a device, and the reply to it in this chat.
+    ///
+    /// # Errors
+    /// The text that says why not.
+    pub(super) fn naming(
         &self,
         chat: ChatId,
         device: NamedDevice,
         name: String,
-        update: Option<u32>,
-    ) -> Reply {
-        let phone = device.phone(&self.recorder.state());
-        match (phone, device) {
-            (Some(phone), _) => self.name_phone(chat, phone, name, update).await,
-            (None, NamedDevice::Address(address)) => self.name_address(chat, address, name, update).await,
-            (None, NamedDevice::Phone(phone)) => views::no_such_phone(phone).into(),
+        by: NamedBy,
+    ) -> Result<(EventKind, Reply), Text> {
+        let state = self.recorder.state();
+        match (device.phone(&state), device) {
+            (Some(phone), _) => {
+                let group = state.grouping().group(phone).ok_or_else(|| views::no_such_phone(phone))?;
+                if let (NamedBy::Member, Some(given), false) = (by, &group.name, group.is_named_by_member) {
+                    return Err(views::named_by_owner(&phone_label(phone), given));
+                }
+                let namesakes = state.addresses_of(&name);
+                let is_other = |address: &&MacAddr| state.grouping().phone_of(**address) != Some(phone);
+                let others = namesakes.iter().filter(is_other).count();
+                let grouping = state.grouping();
+                let is_distinguishable = grouping.continues_counters(group.model);
+                let text = views::named_phone(phone, &name, others, (grouping.mode(), is_distinguishable));
+                let done = with_offers(text, &state, chat, &name, &DeviceKey::Phone(phone));
+                let kept = keep_phone(&state, phone, Some(name), by == NamedBy::Member);
+                Ok((kept.ok_or_else(|| views::no_such_phone(phone))?, done))
+            }
+            (None, NamedDevice::Address(address)) => {
+                let given = state.names().get(address).and_then(|names| names.of_owner());
+                if let (NamedBy::Member, Some(given)) = (by, given) {
+                    return Err(views::named_by_owner(&address.to_string(), given));
+                }
+                let namesakes = state.addresses_of(&name);
+                let others = namesakes.iter().filter(|other| **other != address).count();
+                let text = views::named(address, &name, others);
+                let done = with_offers(text, &state, chat, &name, &DeviceKey::Address(address));
+                Ok((EventKind::Name { address, name, by }, done))
+            }
+            (None, NamedDevice::Phone(phone)) => Err(views::no_such_phone(phone)),
         }
     }
 
-    async fn name_address(&self, chat: ChatId, address: MacAddr, name: String, update: Option<u32>) -> Reply {
-        let done = {
-            let state = self.recorder.state();
-            let namesakes = state.addresses_of(&name);
-            let others = namesakes.iter().filter(|other| **other != address).count();
-            let text = views::named(address, &name, others);
-            with_offers(text, &state, chat, &name, &DeviceKey::Address(address))
-        };
-        let event = Event::new(self.recorder.now(), EventKind::Name { address, name, by: NamedBy::Chat });
-        self.change_all(vec![event], update).await.map_or_else(Reply::from, |()| done)
-    }
-
-    async fn name_phone(&self, chat: ChatId, phone: GroupId, name: String, update: Option<u32>) -> Reply {
-        let (kept, done) = {
-            let state = self.recorder.state();
-            let namesakes = state.addresses_of(&name);
-            let others =
-                namesakes.iter().filter(|other| state.grouping().phone_of(**other) != Some(phone)).count();
-            let grouping = state.grouping();
-            let model = grouping.group(phone).map(|group| group.model);
-            let is_distinguishable = model.is_some_and(|model| grouping.continues_counters(model));
-            let text = views::named_phone(phone, &name, others, (grouping.mode(), is_distinguishable));
-            let done = with_offers(text, &state, chat, &name, &DeviceKey::Phone(phone));
-            (keep_phone(&state, phone, Some(name)), done)
-        };
-        let Some(kind) = kept else { return views::no_such_phone(phone).into() };
-        let event = Event::new(self.recorder.now(), kind);
-        self.change_all(vec![event], update).await.map_or_else(Reply::from, |()| done)
-    }
-
-    pub(in crate::chat) async fn unname(&self, device: NamedDevice, update: Option<u32>) -> Text {
-        let phone = device.phone(&self.recorder.state());
+    /// The event that removes a device's name, and the reply to it.
+    ///
+    /// # Errors
+    /// The text that says why not.
+    pub(super) fn unnaming(&self, device: NamedDevice, by: NamedBy) -> Result<(EventKind, Text), Text> {
+        let state = self.recorder.state();
+        let phone = device.phone(&state);
         match (phone, device) {
-            (Some(phone), _) => self.unname_phone(phone, update).await,
-            (None, NamedDevice::Address(address)) => self.unname_address(address, update).await,
-            (None, NamedDevice::Phone(phone)) => views::no_such_phone(phone),
-        }
-    }
-
-    async fn unname_phone(&self, phone: GroupId, update: Option<u32>) -> Text {
-        let kept = {
-            let state = self.recorder.state();
-            match (phone_name(&state, phone), keep_phone(&state, phone, None)) {
-                (_, None) => return views::no_such_phone(phone),
-                (None, _) => return views::phone_had_no_name(phone),
-                (Some(_), Some(kept)) => kept,
+            (Some(phone), _) => {
+                let group = state.grouping().group(phone).ok_or_else(|| views::no_such_phone(phone))?;
+                let given = group.name.as_deref().ok_or_else(|| views::phone_had_no_name(phone))?;
+                if by == NamedBy::Member && !group.is_named_by_member {
+                    return Err(views::named_by_owner(&phone_label(phone), given));
+                }
+                let kept = keep_phone(&state, phone, None, false);
+                Ok((kept.ok_or_else(|| views::no_such_phone(phone))?, views::unnamed_phone(phone)))
             }
-        };
-        let done = views::unnamed_phone(phone);
-        self.change(Event::new(self.recorder.now(), kept), update, done).await
-    }
-
-    async fn unname_address(&self, address: MacAddr, update: Option<u32>) -> Text {
-        let name = self.recorder.state().names().get(address).cloned().unwrap_or_default();
-        match (name.chat, name.config) {
-            (Some(_), configured) => {
-                let done = views::unnamed(address, configured.or(name.import).as_deref());
-                let event = Event::new(self.recorder.now(), EventKind::Unname { address, by: NamedBy::Chat });
-                self.change(event, update, done).await
+            (None, NamedDevice::Address(address)) => {
+                let mut names = state.names().get(address).cloned().unwrap_or_default();
+                let removed = match by {
+                    NamedBy::Member if names.of_owner().is_some() => None,
+                    NamedBy::Member => names.member.take().map(|_| NamedBy::Member),
+                    _ if names.chat.take().is_some() => Some(NamedBy::Chat),
+                    _ if names.config.is_some() => None,
+                    _ => names.member.take().map(|_| NamedBy::Member),
+                };
+                if let Some(by) = removed {
+                    return Ok((
+                        EventKind::Unname { address, by },
+                        views::unnamed(address, names.effective()),
+                    ));
+                }
+                Err(match (by, &names) {
+                    (NamedBy::Member, names) if names.of_owner().is_some() => {
+                        views::named_by_owner(&address.to_string(), names.of_owner().unwrap_or_default())
+                    }
+                    (_, AddressName { config: Some(name), .. }) => {
+                        views::named_by_configuration(address, name)
+                    }
+                    (_, AddressName { import: Some(name), .. }) => views::named_by_import(address, name),
+                    _ => views::had_no_name(address),
+                })
             }
-            (None, Some(name)) => views::named_by_configuration(address, &name),
-            (None, None) => match name.import {
-                Some(name) => views::named_by_import(address, &name),
-                None => views::had_no_name(address),
-            },
+            (None, NamedDevice::Phone(phone)) => Err(views::no_such_phone(phone)),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Which addresses belong to a phone, according to a person.
 
 use dot11::MacAddr;
-use store::event::{Event, GroupId};
+use store::event::{Event, EventKind, GroupId, ProposedChange};
 
+use crate::chat::message::Asker;
 use crate::chat::model::phone::{addresses_of_phone, split_phone};
 use crate::chat::{Chat, Reply, views};
+use crate::text::Text;
 
 /// Addresses to choose from.
 const MAX_CHOICES: usize = 8;
@@ -27,25 +29,40 @@ impl Chat {
         views::phones::choice(phone, &choices, self.recorder.now())
     }
 
-    /// Takes an address out of a phone, for good.
+    /// Takes an address out of a phone, for good. That changes what others follow and ignore, so only owners do it.
     pub(in crate::chat) async fn split_phone(
         &self,
+        asker: Asker<'_>,
         phone: GroupId,
         address: MacAddr,
-        update: Option<u32>,
     ) -> Reply {
-        if self.recorder.state().grouping().phone_of(address) != Some(phone) {
-            return views::phones::not_of_phone(phone, address).into();
+        if !self.is_by_owner(asker) {
+            return self.propose(asker, ProposedChange::Split { phone, address }).await;
         }
-        if !self.recorder.state().grouping().can_split(phone, address) {
-            return views::phones::too_many_splits(phone, address).into();
-        }
-        let split = split_phone(&self.recorder.state(), phone, address);
-        let event = Event::new(self.recorder.now(), split);
-        if let Err(failed) = self.change_all(vec![event], update).await {
+        let kind = match self.splitting(phone, address) {
+            Ok((kind, _)) => kind,
+            Err(why) => return why.into(),
+        };
+        let event = Event::new(self.recorder.now(), kind);
+        if let Err(failed) = self.change_all(vec![event], asker.update).await {
             return failed.into();
         }
         let now = self.recorder.state().grouping().phone_of(address);
         views::phones::split(phone, address, now)
+    }
+
+    /// The event that takes an address out of a phone, and the reply to it.
+    ///
+    /// # Errors
+    /// The text that says why not.
+    pub(super) fn splitting(&self, phone: GroupId, address: MacAddr) -> Result<(EventKind, Reply), Text> {
+        let state = self.recorder.state();
+        if state.grouping().phone_of(address) != Some(phone) {
+            return Err(views::phones::not_of_phone(phone, address));
+        }
+        if !state.grouping().can_split(phone, address) {
+            return Err(views::phones::too_many_splits(phone, address));
+        }
+        Ok((split_phone(&state, phone, address), views::phones::split(phone, address, None)))
     }
 }

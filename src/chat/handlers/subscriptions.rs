@@ -11,7 +11,7 @@ use super::subscribed_device::{Meant, PreferenceOwner, evidence, found_subscript
 use crate::chat::callbacks::Callback;
 use crate::chat::model::alert_preference::AlertPreference;
 use crate::chat::model::lookup::{FoundDevice, LookupResult, which_device};
-use crate::chat::model::phone::{keep_phone, phone_name};
+use crate::chat::model::phone::keep_phone;
 use crate::chat::model::watch_target::{WatchTarget, watch_hash};
 use crate::chat::views::subscriptions as texts;
 use crate::chat::{Button, Chat, Reply, views};
@@ -386,8 +386,10 @@ fn remaining_watch(state: &State, target: &WatchTarget, chat: ChatId) -> Option<
 
 /// The change, and before it the events that keep the phones that it is about, with their names.
 fn with_phones_kept(state: &State, found: &FoundDevice, change: EventKind, time: Timestamp) -> Vec<Event> {
-    let name = |phone| phone_name(state, phone).map(str::to_owned);
-    let kept = found.phones.iter().filter_map(|phone| keep_phone(state, *phone, name(*phone)));
+    let kept = found.phones.iter().filter_map(|phone| {
+        let group = state.grouping().group(*phone)?;
+        keep_phone(state, *phone, group.name.clone(), group.is_named_by_member)
+    });
     kept.chain([change]).map(|kind| Event::new(time, kind)).collect()
 }
 

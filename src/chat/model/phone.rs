@@ -89,14 +89,15 @@ pub fn phone_report(state: &State, id: GroupId) -> Option<PhoneReport> {
     })
 }
 
-/// The event that keeps a phone, by this name or without one, with the evidence by which it is found again.
-pub fn keep_phone(state: &State, phone: GroupId, name: Option<String>) -> Option<EventKind> {
+/// The event that keeps a phone, by this name or without one, with the evidence by which it is found again. `by_member`
+/// says who gave the name.
+pub fn keep_phone(state: &State, phone: GroupId, name: Option<String>, by_member: bool) -> Option<EventKind> {
     let group = state.known_phone(phone)?;
     let addresses = newest_addresses(group, |_| true);
     let devices = addresses.iter().filter_map(|address| state.device(*address));
     let networks =
         devices.reduce(|device, other| device.merge(&other)).map_or(Vec::new(), |device| networks(&device));
-    Some(EventKind::KeepPhone { phone, name, model: group.model, addresses, networks })
+    Some(EventKind::KeepPhone { phone, name, by_member, model: group.model, addresses, networks })
 }
 
 /// The event that says that an address is not of the phone, with the evidence by which that is found again.

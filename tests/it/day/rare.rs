@@ -66,13 +66,13 @@ fn rare_replies_and_notices() {
     ];
     let entry = |what: &str, text: String| format!("▶ {what}\n{text}\n\n");
     let ask = |text: &str| {
-        let message = UserMessage { chat: OWNER, text, in_reply_to: None, update: None };
+        let message = UserMessage { chat: OWNER, person: None, text, in_reply_to: None, update: None };
         wait::block_on(&running.runtime, "an answer", chat.answer(message, &Progress::ignored()))
             .text
             .to_string()
     };
     let press = |data: &str| {
-        let press = ButtonPress { chat: OWNER, data, update: None };
+        let press = ButtonPress { chat: OWNER, person: None, data, update: None };
         match wait::block_on(
             &running.runtime,
             "the result of a press",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::model::{Event, EventKind};
+use super::model::{Event, EventKind, Person};
 use super::probe::Probe;
 use super::timestamp::Timestamp;
 use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
@@ -94,8 +94,10 @@ impl EventDecoder {
 /// Reads an event in any form that serde accepts.
 fn decode_any(json: &[u8]) -> Result<Event, serde_json::Error> {
     #[derive(Deserialize)]
-    struct TimeField {
+    struct OtherFields {
         time: Timestamp,
+        #[serde(default)]
+        person: Option<Box<Person>>,
     }
     let kind: EventKind = serde_json::from_slice(json)?;
     match kind {
@@ -103,7 +105,10 @@ fn decode_any(json: &[u8]) -> Result<Event, serde_json::Error> {
         EventKind::Signature { .. } | EventKind::Lost { .. } | EventKind::Omitted { .. } => {
             Ok(Event::without_time(kind))
         }
-        _ => serde_json::from_slice(json).map(|TimeField { time }| Event::new(time, kind)),
+        _ => {
+            let OtherFields { time, person } = serde_json::from_slice(json)?;
+            Ok(Event { time: Some(time), person, kind })
+        }
     }
 }
 

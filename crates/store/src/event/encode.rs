@@ -8,7 +8,7 @@ use super::model::{Event, EventKind};
 use super::probe::Probe;
 use dot11::{RequestedSsid, Signature, Ssid, hex_digits};
 
-/// Appends the fields of an event to `line`: first `type`, then `time`, then the others, without the braces around
+/// Appends the fields of an event to `line`: first `type`, then `time`, `person` if there is one, then the others, without the braces around
 /// them, so that the caller can add fields of its own.
 ///
 /// # Errors
@@ -28,6 +28,10 @@ pub fn push_event_fields(line: &mut Vec<u8>, event: &Event) -> Result<(), serde_
         line.extend_from_slice(b",\"time\":\"");
         line.extend_from_slice(&time.rfc3339());
         line.push(b'"');
+    }
+    if let Some(person) = &event.person {
+        line.extend_from_slice(b",\"person\":");
+        serde_json::to_writer(&mut *line, person)?;
     }
     line.extend_from_slice(others);
     Ok(())

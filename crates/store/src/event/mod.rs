@@ -33,7 +33,9 @@ pub use encode::{push_event_fields, push_probe_fields};
 pub(crate) use fields::{hex_bytes, optional_ssid_fields, ssid_fields};
 pub use group_id::{GroupId, ParseGroupIdError};
 pub use ids::{ChatId, MessageId, Offset};
-pub use model::{Event, EventKind, EvictionScope, GroupingMode, NamedBy, PhoneEvidence};
+pub use model::{
+    Event, EventKind, EvictionScope, GroupingMode, NamedBy, Person, PhoneEvidence, ProposedChange,
+};
 pub use pairing::{CodeHash, Role};
 pub use pattern::Pattern;
 pub use probe::Probe;

@@ -20,26 +20,43 @@ pub struct Event {
     /// When it happened. `None` for kinds that the log keeps without a time. A probe's is its
     /// [`Probe::corrected_time`].
     pub time: Option<Timestamp>,
+    /// The person who asked for it in Telegram. `None` if nobody did, if they wrote as a channel, at the terminal, and in
+    /// logs of earlier versions.
+    pub person: Option<Box<Person>>,
     /// What happened.
     pub kind: EventKind,
+}
+
+/// A person in Telegram.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Their private chat with the bot.
+    pub id: ChatId,
+    /// What they called themselves: anything.
+    pub name: String,
 }
 
 /// The event of a captured frame; its time is the probe's.
 impl From<Probe> for Event {
     fn from(probe: Probe) -> Self {
-        Self { time: Some(probe.corrected_time()), kind: EventKind::Probe(probe) }
+        Self { time: Some(probe.corrected_time()), person: None, kind: EventKind::Probe(probe) }
     }
 }
 
 impl Event {
     /// What happened at `time`. A probe has a time of its own: see [`Event::from`].
     pub fn new(time: Timestamp, kind: EventKind) -> Self {
-        Self { time: Some(time), kind }
+        Self { time: Some(time), person: None, kind }
     }
 
     /// What happened at a time that nobody keeps: a signature or a loss.
     pub fn without_time(kind: EventKind) -> Self {
-        Self { time: None, kind }
+        Self { time: None, person: None, kind }
+    }
+
+    /// The event, with the person who asked for it.
+    pub fn by(self, person: Option<&Person>) -> Self {
+        Self { person: person.cloned().map(Box::new), ..self }
     }
 
     /// The offset after the event, which is at `offset`.
@@ -89,6 +106,8 @@ impl Event {
             | EventKind::Unname { .. }
             | EventKind::KeepPhone { .. }
             | EventKind::SplitPhone { .. }
+            | EventKind::NameProposed { .. }
+            | EventKind::ProposalAnswered { .. }
             | EventKind::Invited { .. }
             | EventKind::Paired { .. }
             | EventKind::ChatRemoved { .. }
@@ -125,7 +144,7 @@ pub struct PhoneEvidence {
 }
 
 /// What an [`Event`] says happened. Its JSON form is an object whose first field is `type`; the event's
-/// time is the second. A probe carries its own time, which is what its sensor's clock said.
+/// time is the second, and the person who asked for it, if any, the third. A probe carries its own time, which is what its sensor's clock said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventKind {
@@ -304,6 +323,9 @@ pub enum EventKind {
         phone: GroupId,
         /// Its name, if it has one.
         name: Option<String>,
+        /// Whether a member gave it the name, and no owner.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_member: bool,
         /// Its model.
         model: ModelKey,
         /// Its latest addresses.
@@ -322,6 +344,22 @@ pub enum EventKind {
         /// What else is known of the phone, so that a fold that groups differently finds it. An old event has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<PhoneEvidence>,
+    },
+    /// A chat that may not name devices asked for a change that the owners may accept.
+    NameProposed {
+        /// The chat.
+        chat: ChatId,
+        /// What they want.
+        change: ProposedChange,
+    },
+    /// An owner answered a proposal.
+    ProposalAnswered {
+        /// The offset of the proposal's event.
+        proposal: Offset,
+        /// The owner.
+        by: ChatId,
+        /// Whether they accepted it; the change is an event of its own.
+        accepted: bool,
     },
     /// How random addresses are grouped from here on.
     SetGrouping {
@@ -457,13 +495,40 @@ pub enum EventKind {
     },
 }
 
-/// Where a device's name comes from. A name from a chat wins over one from the configuration, and that over an
-/// imported one.
+/// What a chat asks the owners for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProposedChange {
+    /// That a device gets a name.
+    Name {
+        /// An address or a phone.
+        device: DeviceKey,
+        /// The name.
+        name: String,
+    },
+    /// That a device loses its name.
+    Unname {
+        /// An address or a phone.
+        device: DeviceKey,
+    },
+    /// That an address is not of a phone.
+    Split {
+        /// The phone.
+        phone: GroupId,
+        /// The address.
+        address: MacAddr,
+    },
+}
+
+/// Where a device's name comes from. A name from an owner's chat wins over one from the configuration, that over one from a
+/// member, and that over an imported one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedBy {
-    /// A person used `/name`.
+    /// A person who may name devices used `/name`: an owner, or anybody before there were roles for names.
     Chat,
+    /// A member used `/name`.
+    Member,
     /// The `[devices]` table of the configuration.
     Config,
     /// A file of another program.

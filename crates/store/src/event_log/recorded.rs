@@ -10,8 +10,8 @@ use super::{encode_line, recover};
 use crate::event::test_probes::complete_probe;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventDecoder, EventKind, EvictionScope,
-    GroupId, GroupingMode, LeaveDecision, MessageId, NamedBy, Offset, Pattern, PhoneEvidence, Probe, Role,
-    StrangerReason, Timestamp,
+    GroupId, GroupingMode, LeaveDecision, MessageId, NamedBy, Offset, Pattern, Person, PhoneEvidence, Probe,
+    ProposedChange, Role, StrangerReason, Timestamp,
 };
 use dot11::{DeviceInfo, DeviceType, MacAddr, ModelKey, RequestedSsid, ShortText, Signature, Ssid, Uuid};
 
@@ -182,6 +182,7 @@ fn phones() -> Vec<EventKind> {
         model: ModelKey::of(&[1, 1, 2]),
         addresses,
         networks,
+        by_member: false,
     };
     let (chat, device) = (CHAT, DeviceKey::Phone(phone));
     let mut kinds = vec![
@@ -263,10 +264,33 @@ fn expected() -> Vec<(Offset, Event)> {
         events.push(Event::new(time(), EventKind::ClockSet { from: seconds_before(7200), since }));
     }
     events.push(Event::new(time(), EventKind::KeepLog { keep: true }));
-    let [address, other] = [1, 2].map(|number| MacAddr::new([0xda, 0xa1, 0x19, 0, 0, number]));
+    let [random, other] = [1, 2].map(|number| MacAddr::new([0xda, 0xa1, 0x19, 0, 0, number]));
     let evidence = Some(PhoneEvidence { model: ModelKey::of(&[1, 1, 2]), addresses: vec![other] });
-    let phone = "3f2a".parse().unwrap();
-    events.push(Event::new(time(), EventKind::SplitPhone { phone, address, evidence }));
+    let phone: GroupId = "3f2a".parse().unwrap();
+    events.push(Event::new(time(), EventKind::SplitPhone { phone, address: random, evidence }));
+    let device = DeviceKey::Address(address());
+    let changes = [
+        ProposedChange::Name { device, name: "Zoë".to_owned() },
+        ProposedChange::Unname { device: DeviceKey::Phone(phone) },
+        ProposedChange::Split { phone, address: address() },
+    ];
+    let proposed = changes.map(|change| EventKind::NameProposed { chat, change });
+    let answered = EventKind::ProposalAnswered { proposal: Offset(73), by: ChatId(7), accepted: true };
+    let member = [
+        EventKind::Name { address: address(), name: "Zoë".to_owned(), by: NamedBy::Member },
+        EventKind::Unname { address: address(), by: NamedBy::Member },
+        EventKind::KeepPhone {
+            phone,
+            name: Some("Zoë's phone".to_owned()),
+            by_member: true,
+            model: ModelKey::of(&[1, 1, 2]),
+            addresses: Vec::new(),
+            networks: Vec::new(),
+        },
+    ];
+    let person = Person { id: ChatId(2002), name: "Anna".to_owned() };
+    let by_person = |kind| Event::new(time(), kind).by(Some(&person));
+    events.extend(proposed.into_iter().chain([answered]).chain(member).map(by_person));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

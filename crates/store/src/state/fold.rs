@@ -11,6 +11,7 @@ use super::grouping::Renamed;
 use super::model::{PendingEviction, State, device_of};
 use super::mutes::Ignored;
 use super::names::{Names, fold_case};
+use super::proposals::Proposal;
 use super::signatures::model_key;
 use super::subscriptions::MEMBERS_LIMIT;
 use crate::event::{
@@ -80,10 +81,10 @@ impl State {
             EventKind::Unname { address, by } => {
                 self.rename(*address, |names| names.clear(*address, *by));
             }
-            EventKind::KeepPhone { phone, name, model, addresses, networks: _ } => {
+            EventKind::KeepPhone { phone, name, by_member, model, addresses, networks: _ } => {
                 self.find_phone(*phone, (*model, addresses), time);
                 let before = self.phone_key(*phone);
-                self.grouping.set_name(*phone, name.as_deref());
+                self.grouping.set_name(*phone, name.as_deref(), *by_member);
                 let now = self.phone_key(*phone);
                 self.rename_device(&before, &now);
             }
@@ -93,6 +94,12 @@ impl State {
                 }
                 self.split_phone(*phone, *address, time);
             }
+            EventKind::NameProposed { chat, change } => {
+                let chat = self.chats.current(*chat);
+                let (person, change) = (event.person.as_deref().cloned(), change.clone());
+                self.proposals.add(offset, Proposal { time, chat, person, change });
+            }
+            EventKind::ProposalAnswered { proposal, .. } => self.proposals.answer(*proposal),
             EventKind::SetGrouping { mode } => self.grouping.set_mode(*mode),
             EventKind::Delivered { probe, chat, message } => {
                 let chat = self.chats.current(*chat);
@@ -258,6 +265,7 @@ impl State {
             self.mutes.migrate(from, to);
             self.alerts.migrate(from, to);
             self.floods.migrate(from, to);
+            self.proposals.migrate(from, to);
             self.chats.migrate(from, to);
         }
     }
@@ -270,6 +278,7 @@ impl State {
         self.mutes.remove_chat(chat);
         self.alerts.remove_chat(chat);
         self.floods.remove_chat(chat);
+        self.proposals.remove_chat(chat);
         self.chats.remove(chat);
     }
 

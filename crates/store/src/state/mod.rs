@@ -43,6 +43,7 @@ mod mutes;
 mod names;
 mod networks;
 mod overflow;
+mod proposals;
 #[cfg(test)]
 mod rename_tests;
 mod signature_limit;
@@ -85,6 +86,7 @@ pub use mutes::{Ignored, Mute, Mutes};
 pub use names::{AddressName, MAX_NAME_CHARS, NameError, Names, check_name, fold_case};
 pub use networks::{NETWORK_LIMIT, Network, Networks};
 pub use overflow::{OVERFLOW_DEVICE_LIMIT, OVERFLOW_NETWORK_LIMIT, Overflow};
+pub use proposals::{PROPOSAL_LIMIT, PROPOSALS_PER_CHAT, Proposal, Proposals};
 pub use snapshot::{DeviceJson, PackedImage, SnapshotError, StateImage};
 pub use store::{StateStore, StateStoreError};
 pub use strangers::{FULL_LEARNING, Stranger, new_since};

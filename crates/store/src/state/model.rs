@@ -14,6 +14,7 @@ use super::habits::Habits;
 use super::mutes::Mutes;
 use super::names::{Names, fold_case};
 use super::networks::Networks;
+use super::proposals::Proposals;
 use super::signatures;
 use super::table::{PackedRow, Table, kind};
 use super::totals::Totals;
@@ -29,6 +30,7 @@ pub struct State {
     pub(super) devices: Devices,
     pub(super) networks: Networks,
     pub(super) names: Names,
+    pub(super) proposals: Proposals,
     pub(super) watches: Watches,
     pub(super) follows: Follows,
     pub(super) mutes: Mutes,
@@ -66,6 +68,7 @@ macro_rules! tables {
             devices,
             networks,
             names,
+            proposals,
             watches,
             follows,
             mutes,
@@ -89,6 +92,7 @@ macro_rules! tables {
             (kind::DEVICE, devices),
             (kind::NETWORK, networks),
             (kind::NAME, &$($mut)? names.rows),
+            (kind::PROPOSAL, &$($mut)? proposals.rows),
             (kind::WATCH, &$($mut)? watches.rows),
             (kind::PATTERN, &$($mut)? watches.patterns),
             (kind::FOLLOW, &$($mut)? follows.rows),
@@ -139,6 +143,11 @@ impl State {
     /// The names of devices.
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// The changes of names that chats asked for.
+    pub fn proposals(&self) -> &Proposals {
+        &self.proposals
     }
 
     /// The watched networks.
@@ -278,9 +287,11 @@ impl State {
     }
 
     /// By which members a subscription covers this address, which belongs to this group: by itself, and by its phone.
-    /// An address that has a name of its own is not of the phone.
+    /// An address that has a name of its own is not of the phone; but a member's name takes it out of no subscription.
     pub(super) fn members_with(&self, address: MacAddr, group: Option<GroupId>) -> Vec<DeviceKey> {
-        let phone = group.filter(|id| self.grouping.phone(*id).is_some() && self.names.of(address).is_none());
+        let name = self.names.get(address);
+        let is_own = name.is_some_and(|name| name.of_owner().or(name.import.as_deref()).is_some());
+        let phone = group.filter(|id| self.grouping.phone(*id).is_some() && !is_own);
         [DeviceKey::Address(address)].into_iter().chain(phone.map(DeviceKey::Phone)).collect()
     }
 
@@ -328,11 +339,11 @@ impl State {
         }
     }
 
-    pub(super) fn tables(&self) -> [(u8, &dyn Table); 30] {
+    pub(super) fn tables(&self) -> [(u8, &dyn Table); 31] {
         tables!(self)
     }
 
-    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 30] {
+    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 31] {
         tables!(self, mut)
     }
 
@@ -421,6 +432,7 @@ impl PartialEq for State {
             && self.devices == other.devices
             && self.networks == other.networks
             && self.names == other.names
+            && self.proposals == other.proposals
             && self.watches == other.watches
             && self.follows == other.follows
             && self.mutes == other.mutes

@@ -63,10 +63,13 @@ fn is_like_phone(name: &str) -> bool {
 /// The names of an address, by their origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressName {
-    /// The name that a person gave it.
+    /// The name that an owner gave it.
     pub chat: Option<String>,
     /// The name in the configuration.
     pub config: Option<String>,
+    /// The name that a member gave it.
+    #[serde(default)]
+    pub member: Option<String>,
     /// The name in an imported file.
     #[serde(default)]
     pub import: Option<String>,
@@ -76,20 +79,22 @@ pub struct AddressName {
 }
 
 impl AddressName {
-    /// The name that counts: a person's goes before the configuration's, and that before an imported one.
+    /// The name that counts: an owner's goes before the configuration's, that before a member's, and that before an
+    /// imported one.
     pub fn effective(&self) -> Option<&str> {
-        self.chat.as_deref().or(self.config.as_deref()).or(self.import.as_deref())
+        self.of_owner().or(self.member.as_deref()).or(self.import.as_deref())
     }
 
-    /// Whether a person or the configuration named the address.
-    fn has_user_name(&self) -> bool {
-        self.chat.is_some() || self.config.is_some()
+    /// The name that an owner or the configuration gave the address.
+    pub fn of_owner(&self) -> Option<&str> {
+        self.chat.as_deref().or(self.config.as_deref())
     }
 
     fn set(&mut self, name: Option<String>, by: NamedBy) {
         match by {
             NamedBy::Chat => self.chat = name,
             NamedBy::Config => self.config = name,
+            NamedBy::Member => self.member = name,
             NamedBy::Import | NamedBy::Lease => {
                 self.is_lease = name.is_some() && by == NamedBy::Lease;
                 self.import = name;
@@ -152,7 +157,8 @@ impl Names {
     /// Whether the name keeps the address from eviction. An imported name does not keep a random address: phones use
     /// new ones all the time, and each gets a lease.
     pub(super) fn protects_from_eviction(&self, address: MacAddr) -> bool {
-        self.get(address).is_some_and(|name| name.has_user_name() || !address.is_random())
+        self.get(address)
+            .is_some_and(|name| name.of_owner().or(name.member.as_deref()).is_some() || !address.is_random())
     }
 
     /// The device that this address belongs to, as alerts see it: all addresses of one name are one device.
@@ -194,11 +200,38 @@ mod tests {
                 "{by:?}"
             );
         }
-        for by in [NamedBy::Config, NamedBy::Chat] {
+        for by in [NamedBy::Config, NamedBy::Member, NamedBy::Chat] {
             names.set(RANDOM, "Alice's phone", by);
             assert!(names.protects_from_eviction(RANDOM), "{by:?}");
             names.clear(RANDOM, by);
             assert!(!names.protects_from_eviction(RANDOM), "{by:?}");
+        }
+    }
+
+    #[test]
+    fn a_member_overrides_neither_the_configuration_nor_an_owner() {
+        let mut names = Names::default();
+        let shown = |names: &Names| names.of(VENDORS).map(str::to_owned);
+        for (by, expected) in [
+            (NamedBy::Import, "Import"),
+            (NamedBy::Member, "Member"),
+            (NamedBy::Config, "Config"),
+            (NamedBy::Member, "Config"),
+            (NamedBy::Chat, "Chat"),
+            (NamedBy::Member, "Chat"),
+            (NamedBy::Config, "Chat"),
+        ] {
+            names.set(VENDORS, &format!("{by:?}"), by);
+            assert_eq!(shown(&names).as_deref(), Some(expected));
+        }
+        for (by, expected) in [
+            (NamedBy::Chat, Some("Config")),
+            (NamedBy::Config, Some("Member")),
+            (NamedBy::Member, Some("Import")),
+            (NamedBy::Import, None),
+        ] {
+            names.clear(VENDORS, by);
+            assert_eq!(shown(&names).as_deref(), expected);
         }
     }
 

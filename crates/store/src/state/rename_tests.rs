@@ -83,6 +83,7 @@ fn what_chats_said_of_a_phone_goes_with_its_identifier() {
         model: group.model,
         addresses: group.addresses().map(|(address, _)| address).collect(),
         networks: Vec::new(),
+        by_member: false,
     };
     say(&mut state, keep);
     let now = DeviceKey::Phone(GroupId(phone.0.wrapping_add(77)));

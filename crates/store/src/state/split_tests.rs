@@ -288,6 +288,7 @@ fn a_followed_phone_is_as_here_as_the_addresses_that_it_keeps() {
             model: state.grouping().group(phone).unwrap().model,
             addresses: vec![address(1), address(2)],
             networks: Vec::new(),
+            by_member: false,
         };
         say(&mut state, 4210, keep);
         let device = state.device_key(address(1));

@@ -12,6 +12,7 @@ pub(super) mod kind {
     pub const DEVICE: u8 = b'd';
     pub const NETWORK: u8 = b'k';
     pub const NAME: u8 = b'n';
+    pub const PROPOSAL: u8 = b'P';
     pub const WATCH: u8 = b'w';
     pub const PATTERN: u8 = b'p';
     pub const FOLLOW: u8 = b'f';

@@ -77,6 +77,9 @@ pub struct Group {
     pub address_count: u64,
     /// The name that a person gave it.
     pub name: Option<String>,
+    /// Whether that was a member, and no owner.
+    #[serde(default)]
+    pub is_named_by_member: bool,
     /// Whether a person named, followed or split it, so that it stays although it is silent.
     pub(super) is_kept: bool,
     /// The proofs that it is several phones.
@@ -135,6 +138,7 @@ impl Group {
             addresses: VecDeque::new(),
             address_count: 0,
             name: None,
+            is_named_by_member: false,
             is_kept: false,
             proofs: Proofs::default(),
             apart: Vec::new(),

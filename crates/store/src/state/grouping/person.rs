@@ -52,10 +52,11 @@ impl Grouping {
             .collect()
     }
 
-    /// Gives a phone a name, or none.
-    pub(in crate::state) fn set_name(&mut self, phone: GroupId, name: Option<&str>) {
+    /// Gives a phone a name, or none; `by_member` says who gave it.
+    pub(in crate::state) fn set_name(&mut self, phone: GroupId, name: Option<&str>, by_member: bool) {
         if let Some(group) = self.groups.get_mut(&phone) {
             group.name = name.map(str::to_owned);
+            group.is_named_by_member = name.is_some() && by_member;
         }
     }
 

@@ -111,6 +111,7 @@ fn a_phone_that_gets_another_identifier_keeps_its_networks() {
         model: group.model,
         addresses: vec![before.source],
         networks: Vec::new(),
+        by_member: false,
     };
     fold_kind(&mut state, keep);
     assert_eq!(group_of(&state, &before), "0001".parse().unwrap());

@@ -196,6 +196,7 @@ fn a_phone_made_of_evidence_was_here_when_its_addresses_were() {
         model: state.model_key(probe.signature),
         addresses: vec![probe.source, frame(0, 2, 0, MODEL).source],
         networks: Vec::new(),
+        by_member: false,
     };
     fold(&mut state, &Event::new(at(3 * DAY), keep));
     assert_eq!(group(&state, 1).0, GroupId(7));

@@ -264,6 +264,7 @@ fn while_addresses_are_not_grouped_only_a_named_phone_counts() {
         model: state.grouping().group(id).unwrap().model,
         addresses: vec![named[0].source],
         networks: Vec::new(),
+        by_member: false,
     };
     fold_kind(&mut state, keep);
     fold_kind(&mut state, EventKind::SetGrouping { mode: GroupingMode::Off });
@@ -287,6 +288,7 @@ fn a_kept_phone_is_found_by_its_evidence() {
         model,
         addresses: vec![probes[0].source, probes[3].source],
         networks: Vec::new(),
+        by_member: false,
     };
     fold_kind(&mut state, keep);
     assert_eq!(group_of(&state, &probes[0]), other_id);
@@ -381,7 +383,14 @@ fn play(steps: &[Step], mode: GroupingMode, restarts: bool) -> (State, Vec<[MacA
                     let name = name.map(|name| format!("phone of {name}"));
                     // Another version may have given the phone another identifier.
                     let phone = id.map_or(phone, |id| GroupId(id.into()));
-                    let keep = EventKind::KeepPhone { phone, name, model, addresses, networks: Vec::new() };
+                    let keep = EventKind::KeepPhone {
+                        phone,
+                        name,
+                        model,
+                        addresses,
+                        networks: Vec::new(),
+                        by_member: false,
+                    };
                     kept.push(keep.clone());
                     fold_kind(&mut state, keep);
                 }

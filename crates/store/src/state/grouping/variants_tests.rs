@@ -117,6 +117,7 @@ fn a_phone_that_got_another_identifier_still_shows_both_models() {
         model: state.grouping().group(id).unwrap().model,
         addresses: vec![both[0].source],
         networks: Vec::new(),
+        by_member: false,
     };
     fold_kind(&mut state, keep);
     let mut state = from_snapshot(&reloaded(&state));
@@ -225,6 +226,7 @@ fn new_addresses_of_a_model_stay_with_its_phone_that_somebody_named() {
                 model: state.grouping().group(id).unwrap().model,
                 addresses: vec![named[0].source],
                 networks: Vec::new(),
+                by_member: false,
             };
             fold_kind(&mut state, keep);
         }

@@ -82,6 +82,9 @@ impl State {
                 self.devices.load_device(address, &statistics.try_into()?);
             }
             SnapshotRow::Name { address, name } => self.names.rows.load_row(address, Some(name)),
+            SnapshotRow::Proposal { proposal, proposed } => {
+                self.proposals.rows.load_row(proposal, Some(proposed));
+            }
             SnapshotRow::Watch { ssid, chat, watch } => self.watches.rows.load_row((ssid, chat), Some(watch)),
             SnapshotRow::Pattern { pattern, chat, watch } => {
                 self.watches.patterns.load_row((pattern, chat), Some(watch));

@@ -19,6 +19,7 @@ use super::super::mutes::{Ignored, Mute};
 use super::super::names::AddressName;
 use super::super::networks::Network;
 use super::super::overflow::Overflow;
+use super::super::proposals::Proposal;
 use super::super::subscriptions::Subscription;
 use super::super::table::{PackedRow, kind};
 use super::super::totals::Totals;
@@ -54,6 +55,11 @@ pub(in crate::state) enum SnapshotRow {
         address: MacAddr,
         #[serde(flatten)]
         name: AddressName,
+    },
+    Proposal {
+        proposal: Offset,
+        #[serde(flatten)]
+        proposed: Proposal,
     },
     Watch {
         #[serde(flatten, with = "ssid_fields")]
@@ -262,6 +268,10 @@ impl SnapshotRow {
             kind::NAME => {
                 Self::Name { address: postcard::from_bytes(key)?, name: postcard::from_bytes(bytes)? }
             }
+            kind::PROPOSAL => Self::Proposal {
+                proposal: postcard::from_bytes(key)?,
+                proposed: postcard::from_bytes(bytes)?,
+            },
             kind::WATCH => {
                 let (ssid, chat) = postcard::from_bytes(key)?;
                 Self::Watch { ssid, chat, watch: postcard::from_bytes(bytes)? }
@@ -362,6 +372,7 @@ impl SnapshotRow {
             Self::Device { address, .. } => format!("device {address}"),
             Self::Network { ssid, .. } => format!("network \"{ssid}\""),
             Self::Name { address, .. } => format!("name of {address}"),
+            Self::Proposal { proposal, .. } => format!("proposal of event {proposal}"),
             Self::Watch { ssid, chat, .. } => format!("watch of chat {} on \"{ssid}\"", chat.0),
             Self::Alert { chat, probe, .. } => format!("alert of event {probe} for chat {}", chat.0),
             Self::Overflow { chat, .. } => format!("overflow of chat {}", chat.0),

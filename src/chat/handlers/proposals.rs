@@ -1,0 +1,126 @@
+//! Who may change names, and what those who may not propose to the owners.
+
+use store::event::{ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, ProposedChange};
+
+use super::notify;
+use crate::chat::message::Asker;
+use crate::chat::model::phone::NamedDevice;
+use crate::chat::views::proposals::{self as texts, Answer};
+use crate::chat::{Chat, PressReply, Reply, views};
+use crate::text::Text;
+
+impl Chat {
+    /// Whether an owner asks, in their own chat or in a group. At the terminal, and while nobody owns the bot, everybody
+    /// is one.
+    pub(super) fn is_by_owner(&self, asker: Asker<'_>) -> bool {
+        let Some(access) = self.access() else { return true };
+        !access.has_owner()
+            || access.is_owner(asker.chat)
+            || asker.person.is_some_and(|person| access.is_owner(person.id))
+    }
+
+    /// As whom the asker names devices; `None` if they can only propose names.
+    pub(super) fn names_as(&self, asker: Asker<'_>) -> Option<NamedBy> {
+        if self.is_by_owner(asker) {
+            return Some(NamedBy::Chat);
+        }
+        self.access().is_some_and(|access| access.members_may_name()).then_some(NamedBy::Member)
+    }
+
+    /// Asks the owners for a change, if it is possible.
+    pub(super) async fn propose(&self, asker: Asker<'_>, change: ProposedChange) -> Reply {
+        let (chat, time) = (asker.chat, self.recorder.now());
+        if let Err(why) = self.prepare(chat, &change) {
+            return why.into();
+        }
+        {
+            let state = self.recorder.state();
+            if state.proposals().find(chat, &change, time).is_some() {
+                return texts::already_proposed().into();
+            }
+            if !state.proposals().room(chat, time) {
+                return texts::too_many().into();
+            }
+        }
+        let event = Event::new(time, EventKind::NameProposed { chat, change: change.clone() });
+        let event = event.by(asker.person);
+        if let Err(failed) = self.change_all(vec![event], asker.update).await {
+            return failed.into();
+        }
+        let question = {
+            let state = self.recorder.state();
+            let offset = state.proposals().find(chat, &change, time);
+            let proposal = offset.and_then(|offset| Some((offset, state.proposals().get(offset, time)?)));
+            proposal.map(|(offset, proposal)| texts::question(offset, proposal, &state))
+        };
+        // Others may have proposed something in between.
+        let (Some(question), Some(access)) = (question, self.access()) else {
+            return texts::too_many().into();
+        };
+        access.tell_owners(question);
+        texts::proposed(&change).into()
+    }
+
+    /// The open proposals.
+    pub(super) fn proposals(&self) -> Reply {
+        let state = self.recorder.state();
+        let open: Vec<_> = state.proposals().open(self.recorder.now()).collect();
+        texts::list(&open, &state)
+    }
+
+    /// An owner's answer to a proposal. Of several answers the first counts.
+    pub(super) async fn answer_proposal(
+        &self,
+        owner: ChatId,
+        (proposal, accepted): (Offset, bool),
+        update: Option<u32>,
+    ) -> PressReply {
+        let _answering = self.answering.lock().await;
+        let time = self.recorder.now();
+        let Some(open) = self.recorder.state().proposals().get(proposal, time).cloned() else {
+            return notify(texts::IS_OVER);
+        };
+        let prepared = accepted.then(|| self.prepare(owner, &open.change));
+        let (change, reply, answer) = match prepared {
+            None => (None, texts::refused(&open).into(), Answer::Refused),
+            Some(Ok((change, done))) => (Some(change), done, Answer::Accepted),
+            Some(Err(why)) => (None, why.into(), Answer::Impossible),
+        };
+        let accepted = change.is_some();
+        let answered = EventKind::ProposalAnswered { proposal, by: owner, accepted };
+        let events = change.into_iter().chain([answered]).map(|kind| Event::new(time, kind)).collect();
+        if let Err(failed) = self.change_all(events, update).await {
+            return PressReply::Send(failed.into());
+        }
+        if let Some(access) = self.access() {
+            access.tell(open.chat, texts::answered(&open.change, answer));
+        }
+        PressReply::Edit(reply)
+    }
+
+    /// The event that makes a change for an owner in this chat, and the reply to it.
+    fn prepare(&self, chat: ChatId, change: &ProposedChange) -> Result<(EventKind, Reply), Text> {
+        let named = |device: &DeviceKey| match device {
+            DeviceKey::Address(address) => Ok(NamedDevice::Address(*address)),
+            DeviceKey::Phone(phone) => Ok(NamedDevice::Phone(*phone)),
+            DeviceKey::Name(name) => Err(views::subscriptions::no_such_device(name)),
+        };
+        match change {
+            ProposedChange::Name { device, name } => {
+                self.naming(chat, named(device)?, name.clone(), NamedBy::Chat)
+            }
+            ProposedChange::Unname { device } => {
+                self.unnaming(named(device)?, NamedBy::Chat).map(|(kind, done)| (kind, done.into()))
+            }
+            ProposedChange::Split { phone, address } => self.splitting(*phone, *address),
+        }
+    }
+}
+
+/// The device of a proposal.
+pub(super) fn proposed_device(device: NamedDevice) -> DeviceKey {
+    match device {
+        NamedDevice::Address(address) => DeviceKey::Address(address),
+        NamedDevice::Phone(phone) => DeviceKey::Phone(phone),
+    }
+}
