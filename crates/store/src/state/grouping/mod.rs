@@ -15,7 +15,7 @@
 //!   somebody named or follows keeps its identifier and stays.
 //! - Everything is bounded. If there are too many models or groups, a quarter leaves: first those that were seen with
 //!   one address only, the longest silent of them first. So a flood of invented addresses displaces itself, not the
-//!   phones beside it.
+//!   phones beside it. Phones that stay give up their oldest addresses if they have too many.
 
 mod apart;
 #[cfg(test)]
@@ -25,6 +25,9 @@ mod claims_tests;
 mod counter;
 mod fixed_point;
 mod group;
+mod limits;
+#[cfg(test)]
+mod limits_tests;
 mod live_group;
 mod model;
 mod network_filter;
@@ -59,6 +62,7 @@ pub use apart::{LeastPhones, SeenGroup, least_phones};
 use counter::Frame;
 use dot11::{MacAddr, ModelKey, Ssid};
 pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE, Phones};
+pub use limits::{GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, MODEL_LIMIT};
 pub(super) use model::Model;
 use model::{Finding, Joined};
 pub(super) use network_filter::Block;
@@ -67,15 +71,6 @@ use seen_times::SeenTimes;
 pub(super) use seen_times::Span;
 use splits::Splits;
 use twox_hash::XxHash3_64;
-
-/// Groups that are kept.
-pub const GROUP_LIMIT: usize = 16_384;
-
-/// Addresses that all groups keep together.
-pub const GROUPED_ADDRESS_LIMIT: usize = 262_144;
-
-/// Models that are remembered.
-pub const MODEL_LIMIT: usize = 4096;
 
 /// Rows of proofs that all groups keep together.
 const PROOF_LIMIT: usize = 65_536;
@@ -450,53 +445,6 @@ impl Grouping {
             group.address_count += 1;
         }
         self.group_of.insert(address, to);
-    }
-
-    /// Lets groups and models leave if there are too many.
-    fn enforce_limits(&mut self) {
-        if self.groups.len() > GROUP_LIMIT || self.group_of.len() > GROUPED_ADDRESS_LIMIT {
-            let rank =
-                |_: &_, group: &Group| (!group.is_kept).then_some((group.address_count > 1, group.last));
-            for id in self.groups.lowest_quarter(rank) {
-                self.remove_group(id);
-            }
-        }
-        if self.models.len() > MODEL_LIMIT {
-            let rank = |_: &_, model: &Model| Some((model.address_count() > 1, model.last()));
-            for key in self.models.lowest_quarter(rank) {
-                self.models.remove(&key);
-            }
-        }
-    }
-
-    fn remove_group(&mut self, id: GroupId) {
-        let Some(group) = self.groups.remove(&id) else { return };
-        self.requesters.doubt(id);
-        self.replace_apart(&group.apart, id, None);
-        for (address, _) in group.addresses {
-            self.group_of.remove(&address);
-        }
-    }
-
-    /// Removes the groups that were last seen before this time, unless a person relies on them.
-    pub(super) fn forget_before(
-        &mut self,
-        last_seen_before: Timestamp,
-        is_followed: impl Fn(GroupId) -> bool,
-    ) {
-        let old = self.groups.iter().filter(|(id, group)| {
-            group.last < last_seen_before
-                && group.name.is_none()
-                && !is_followed(**id)
-                && !self.is_split(**id)
-        });
-        for id in old.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.remove_group(id);
-        }
-        let old = self.models.iter().filter(|(_, model)| model.last() < Some(last_seen_before));
-        for key in old.map(|(key, _)| *key).collect::<Vec<_>>() {
-            self.models.remove(&key);
-        }
     }
 
     /// Completes the index after all rows were loaded.

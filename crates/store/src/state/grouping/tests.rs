@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::JoinReason;
 use super::apart_tests::check;
-use super::{ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, JoinReason, MODEL_LIMIT};
 use crate::event::{
     AlertDecision, ChatId, DeviceKey, Event, EventKind, EvictionScope, GroupId, GroupingMode, PhoneEvidence,
     Probe, Timestamp,
@@ -26,7 +26,7 @@ pub(in crate::state) fn frame(second: i64, address: u32, sequence: u16, model: u
 }
 
 /// A sequence number that follows from none before.
-fn scattered(number: u32) -> u16 {
+pub(super) fn scattered(number: u32) -> u16 {
     (number.wrapping_mul(2_654_435_761) >> 11) as u16 % 4096
 }
 
@@ -470,43 +470,4 @@ proptest! {
         }
         prop_assert_eq!(listed, state.grouping().group_of.len());
     }
-}
-
-#[test]
-fn a_flood_displaces_itself_and_not_the_phones_beside_it() {
-    let mut state = State::default();
-    let mut phone = counting_phone(1, 60, 0, 30, 7).into_iter().peekable();
-    let mut seen = Vec::new();
-    // Nine invented addresses of a model each in a second, and more groups than there may be.
-    let seconds = 1800;
-    let flood = 3 * GROUP_LIMIT as u32 / seconds;
-    for second in 0..seconds {
-        for number in 0..flood {
-            let invented = 1_000_000 + second * flood + number;
-            let probe = frame(i64::from(second), invented, number as u16 * 37, 1_000 + u64::from(invented));
-            fold(&mut state, &Event::from(probe));
-        }
-        while let Some(probe) = phone.next_if(|probe| probe.time.as_micros() <= i64::from(second) * 1_000_000)
-        {
-            fold(&mut state, &Event::from(probe.clone()));
-            seen.push(probe);
-        }
-    }
-    let id = group_of(&state, &seen[0]);
-    assert!(seen.iter().all(|probe| state.grouping().group_of(probe.source) == Some(id)));
-    assert_eq!(seen.len(), 180);
-    assert!(state.grouping().groups.len() <= GROUP_LIMIT);
-    assert!(state.grouping().models.len() <= MODEL_LIMIT);
-    assert!(state.grouping().group_of.len() <= GROUPED_ADDRESS_LIMIT);
-}
-
-#[test]
-fn a_group_keeps_its_newest_addresses() {
-    let count = ADDRESSES_PER_GROUP as u32 + 5;
-    let probes: Vec<Probe> =
-        (0..count).map(|number| frame(i64::from(number), number, scattered(number), 7)).collect();
-    let state = folded(probes.clone());
-    let group = state.grouping().group(group_of(&state, probes.last().unwrap())).unwrap();
-    assert_eq!((group.addresses().len(), group.address_count), (ADDRESSES_PER_GROUP, u64::from(count)));
-    assert_eq!(state.grouping().group_of(probes[0].source), None);
 }

@@ -1,0 +1,90 @@
+//! Whoever invents addresses displaces their own, not those of the phones beside them.
+
+use std::collections::BTreeSet;
+
+use super::tests::{counting_phone, fold, folded, frame, group_of, scattered, together};
+use super::{ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, JoinReason, MODEL_LIMIT};
+use crate::event::{Event, GroupId, Probe};
+use crate::state::State;
+use dot11::MacAddr;
+
+#[test]
+fn a_flood_displaces_itself_and_not_the_phones_beside_it() {
+    let mut state = State::default();
+    let mut phone = counting_phone(1, 60, 0, 30, 7).into_iter().peekable();
+    let mut seen = Vec::new();
+    // Nine invented addresses of a model each in a second, and more groups than there may be.
+    let seconds = 1800;
+    let flood = 3 * GROUP_LIMIT as u32 / seconds;
+    for second in 0..seconds {
+        for number in 0..flood {
+            let invented = 1_000_000 + second * flood + number;
+            let probe = frame(i64::from(second), invented, number as u16 * 37, 1_000 + u64::from(invented));
+            fold(&mut state, &Event::from(probe));
+        }
+        while let Some(probe) = phone.next_if(|probe| probe.time.as_micros() <= i64::from(second) * 1_000_000)
+        {
+            fold(&mut state, &Event::from(probe.clone()));
+            seen.push(probe);
+        }
+    }
+    let id = group_of(&state, &seen[0]);
+    assert!(seen.iter().all(|probe| state.grouping().group_of(probe.source) == Some(id)));
+    assert_eq!(seen.len(), 180);
+    assert!(state.grouping().groups.len() <= GROUP_LIMIT);
+    assert!(state.grouping().models.len() <= MODEL_LIMIT);
+    assert!(state.grouping().group_of.len() <= GROUPED_ADDRESS_LIMIT);
+}
+
+/// Phones that people named, whose models somebody invents addresses of.
+#[test]
+fn phones_that_stay_leave_room_for_others() {
+    let said = |number: u16| frame(0, 1 << 27 | u32::from(number), 0, 0).source;
+    let mut state = State::default();
+    for number in 0..17_u16 {
+        let probe = frame(0, u32::from(number) << 20, 0, number.into());
+        fold(&mut state, &Event::from(probe.clone()));
+        let id = group_of(&state, &probe);
+        let group = state.grouping.groups.get_mut(&id).unwrap();
+        group.is_kept = true;
+        group.addresses.clear();
+        group.addresses.push_back((said(number), JoinReason::Person));
+        let invented = (1..ADDRESSES_PER_GROUP as u32).map(|count| u32::from(number) << 20 | count);
+        group.addresses.extend(invented.map(|source| (frame(0, source, 0, 0).source, JoinReason::SameModel)));
+    }
+    state.grouping.index();
+    let kept: Vec<GroupId> = state.grouping().groups().map(|(id, _)| id).collect();
+    let newest = kept.iter().map(|id| state.grouping().group(*id).unwrap().addresses().next_back().unwrap());
+    let newest: Vec<MacAddr> = newest.map(|(address, _)| address).collect();
+    let phones: Vec<Vec<Probe>> =
+        (0..8).map(|phone| counting_phone((20 + phone) << 20, 20, 0, 30, 100 + u64::from(phone))).collect();
+    let mut flood =
+        (0..).map(|count: u32| frame(0, 1 << 28 | count, scattered(count), u64::from(count % 17)));
+    for probe in together(&phones) {
+        let invented = Probe { time: probe.time, ..flood.next().unwrap() };
+        fold(&mut state, &Event::from(probe));
+        fold(&mut state, &Event::from(invented));
+    }
+    for phone in &phones {
+        let groups: BTreeSet<_> = phone.iter().map(|probe| state.grouping().group_of(probe.source)).collect();
+        assert_eq!((groups.len(), groups.contains(&None)), (1, false), "{groups:?}");
+    }
+    assert!(state.grouping().group_of.len() <= GROUPED_ADDRESS_LIMIT / 2);
+    for (id, newest) in kept.iter().zip(newest) {
+        assert_eq!(state.grouping().group_of(newest), Some(*id));
+    }
+    assert!((0..17).all(|number| state.grouping().group_of(said(number)).is_some()));
+    let listed: usize = state.grouping().groups().map(|(_, group)| group.addresses().len()).sum();
+    assert_eq!(state.grouping().group_of.len(), listed);
+}
+
+#[test]
+fn a_group_keeps_its_newest_addresses() {
+    let count = ADDRESSES_PER_GROUP as u32 + 5;
+    let probes: Vec<Probe> =
+        (0..count).map(|number| frame(i64::from(number), number, scattered(number), 7)).collect();
+    let state = folded(probes.clone());
+    let group = state.grouping().group(group_of(&state, probes.last().unwrap())).unwrap();
+    assert_eq!((group.addresses().len(), group.address_count), (ADDRESSES_PER_GROUP, u64::from(count)));
+    assert_eq!(state.grouping().group_of(probes[0].source), None);
+}
