@@ -8,11 +8,11 @@ check() { # what it promises, then a command that succeeds if it holds
   shift
   if "$@"; then held "$promise"; else broke "$promise"; fi
 }
-until_true() { # a command that succeeds within some seconds
-  tries=0
+uptime_seconds() { cut -d. -f1 /proc/uptime; } # the clock may be set meanwhile
+until_true() { # a command that succeeds within two minutes
+  end=$(($(uptime_seconds) + 120))
   until "$@"; do
-    tries=$((tries + 1))
-    [ $tries -lt 150 ] || return 1
+    [ "$(uptime_seconds)" -lt $end ] || return 1
     sleep 0.2
   done
 }
