@@ -1,5 +1,5 @@
-//! A clock that is behind or ahead, or was set, neither stops alerts nor makes times run backwards. What a real clock does
-//! while the service runs is tested by `tests/hwsim/system clock`.
+//! A clock that is behind or ahead, or was set, neither stops alerts nor makes times run backwards. `clock_jump.rs` sets it
+//! while the service runs, and `tests/hwsim/run --clock` sets a real one.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -78,7 +78,7 @@ fn a_marked_probe_counts_at_its_mark() {
 
 /// Changes the file that carries the time over restarts, as if the machine's clock had been set `ahead` seconds ahead while
 /// nothing ran, or back if that is negative.
-fn set_clock(data_dir: &Path, ahead: i64) {
+pub fn set_clock(data_dir: &Path, ahead: i64) {
     let path = data_dir.join("clock");
     let mut saved: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let time: Timestamp = serde_json::from_value(saved["time"].clone()).unwrap();
@@ -131,8 +131,8 @@ fn the_time_survives_a_boot_with_a_slow_clock() {
     running.stop();
 }
 
-const TEN_YEARS: i64 = 10 * 365 * 86_400;
-const ONE_YEAR: i64 = 365 * 86_400;
+pub const TEN_YEARS: i64 = 10 * 365 * 86_400;
+pub const ONE_YEAR: i64 = 365 * 86_400;
 
 #[test]
 fn a_clock_that_was_set_is_not_followed_and_alerts_come() {

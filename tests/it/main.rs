@@ -12,6 +12,7 @@ mod bot_buttons;
 mod bot_chats;
 mod check_memory;
 mod clock;
+mod clock_jump;
 mod commands;
 mod control_api;
 mod day;

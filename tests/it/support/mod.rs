@@ -13,6 +13,7 @@ pub mod faulty_disk;
 pub mod frames;
 pub mod held_disk;
 pub mod http;
+pub mod jumping_clock;
 pub mod log;
 pub mod ndjson;
 pub mod notify_socket;
