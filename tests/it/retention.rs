@@ -263,6 +263,29 @@ fn a_clock_that_was_set_deletes_nothing_and_much_is_announced_first() {
     assert!(sealed.iter().all(|path| path.exists()));
 }
 
+#[test]
+fn a_person_can_keep_old_random_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention { random_addresses: Some(Duration::from_secs(86_400)), ..Retention::default() };
+    let decide = |keep| Input::Change(Event::new(Timestamp::now(), EventKind::KeepLog { keep }));
+    // The first of them are long too old. A start searches for them.
+    let running = Running::start(keeping(folder.path(), Retention::default()));
+    record(&running, 0, 20);
+    let now = Timestamp::now().as_micros();
+    running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, now)));
+    running.record(&decide(true));
+    running.stop();
+    let running = Running::start(keeping(folder.path(), retention));
+    running.sync();
+    assert_eq!(running.handle.state().addresses().len(), 21);
+    running.record(&decide(false));
+    wait_until("the old addresses to leave", || {
+        running.sync();
+        (running.handle.state().addresses().len() == 1).then_some(())
+    });
+    running.stop();
+}
+
 /// The output of an export. Segments are pruned after its first write.
 struct WhileSegmentsLeave<'a> {
     written: Vec<u8>,

@@ -461,7 +461,7 @@ pub enum EventKind {
         /// How many events.
         count: u64,
     },
-    /// A person stopped the deletion of old events, or allowed it again.
+    /// A person stopped the deletion of old events and addresses, or allowed it again.
     KeepLog {
         /// Whether they are kept.
         keep: bool,

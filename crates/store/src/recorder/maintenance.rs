@@ -39,10 +39,10 @@ impl Recorder {
     /// Evicts addresses whose last probe is too old, or devices that take too much memory.
     pub(super) fn evict_devices(&mut self, now: Instant) {
         let event = {
-            let (time, is_doubted) = (self.shared.clock.now(), self.shared.clock.doubt().is_some());
+            let (time, deletes_old) = (self.shared.clock.now(), self.deletes_old());
             let state = read(&self.shared.state);
             let old = match self.settings.retention.random_addresses {
-                Some(age) if now >= self.next_eviction && !is_doubted => {
+                Some(age) if now >= self.next_eviction && deletes_old => {
                     self.next_eviction = now + EVICTION_INTERVAL;
                     evict_old(&state, age, time)
                 }
@@ -66,6 +66,11 @@ impl Recorder {
                 "forgot addresses that sent no probe for long"
             );
         }
+    }
+
+    /// Whether anything may leave because of its age: the clock is not in doubt, and nobody has stopped it.
+    fn deletes_old(&self) -> bool {
+        self.shared.clock.doubt().is_none() && !read(&self.shared.state).totals().keeps_log
     }
 
     /// Compares the machine's clock with the monotonic one.
@@ -276,9 +281,8 @@ impl Recorder {
             return;
         }
         let (retention, rotation) = (self.settings.retention, self.settings.rotation);
-        let keeps_old = self.shared.clock.doubt().is_some() || read(&self.shared.state).totals().keeps_log;
-        let due =
-            retention.log_age.filter(|_| !keeps_old).map(|age| self.shared.clock.now().saturating_sub(age));
+        let log_age = retention.log_age.filter(|_| self.deletes_old());
+        let due = log_age.map(|age| self.shared.clock.now().saturating_sub(age));
         let oldest = self.log.sealed_segments().next().map(|segment| Timestamp::from(segment.modified));
         let (due, pending) = self.age_steps.next((now, self.shared.clock.now()), oldest, due);
         self.announce_deletion(pending);

@@ -31,7 +31,7 @@ pub struct Totals {
     /// How often it was forgotten who looks for a network, to make room for others.
     #[serde(default)]
     pub forgotten_networks: u64,
-    /// Whether somebody stopped the deletion of old events.
+    /// Whether somebody stopped the deletion of old events and addresses.
     #[serde(default)]
     pub keeps_log: bool,
     /// Events that the log lost by damage.
