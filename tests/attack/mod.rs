@@ -4,6 +4,7 @@
 //! The quick ones run with all tests. The long ones are ignored there; `tests/attack/run` runs all, and `SECURITY.md` has
 //! the results.
 
+mod log_flood;
 mod slow_flood;
 mod stolen_name;
 mod webhook_connections;

@@ -35,17 +35,17 @@ fn random(number: u64) -> u64 {
 }
 
 /// An address that is sent from once.
-fn invented(number: u64) -> [u8; 6] {
+pub fn invented(number: u64) -> [u8; 6] {
     let [.., a, b, c, d] = random(number).to_be_bytes();
     [0x02, a, b, c, d, number as u8]
 }
 
-fn is_invented(probe: &Probe) -> bool {
-    probe.source.octets()[0] == 0x02
+pub fn is_invented(source: MacAddr) -> bool {
+    source.octets()[0] == 0x02
 }
 
 /// A text that does not compress.
-fn text(number: u64, length: u64) -> String {
+pub fn text(number: u64, length: u64) -> String {
     (1..=length).map(|at| char::from(b'A' + (random(number * 64 + at) % 58) as u8)).collect()
 }
 
@@ -57,7 +57,7 @@ fn flood_probe(number: u64) -> Probe {
     Probe { sequence: u16::from_be_bytes([source[1] % 16, source[2]]), ..probe }
 }
 
-fn log_bytes(data_dir: &Path) -> u64 {
+pub fn log_bytes(data_dir: &Path) -> u64 {
     let files = fs::read_dir(data_dir.join("events")).unwrap();
     files.map(|entry| entry.unwrap().metadata().map_or(0, |file| file.len())).sum()
 }
@@ -65,7 +65,7 @@ fn log_bytes(data_dir: &Path) -> u64 {
 /// What is neither of the flood nor about the thinning.
 fn without_flood(log: Vec<(Offset, Event)>) -> Vec<Event> {
     let kept = log.into_iter().map(|(_, event)| event).filter(|event| match &event.kind {
-        EventKind::Probe(probe) => !is_invented(probe),
+        EventKind::Probe(probe) => !is_invented(probe.source),
         EventKind::Omitted { .. } | EventKind::Thinned { .. } => false,
         _ => true,
     });
@@ -123,8 +123,9 @@ fn a_flood_leaves_the_log_before_older_events_do() {
         assert_eq!(*offset, next, "{event:?}");
         next = event.end(*offset);
     }
-    let left =
-        log.iter().filter(|(_, event)| matches!(&event.kind, EventKind::Probe(probe) if is_invented(probe)));
+    let left = log
+        .iter()
+        .filter(|(_, event)| matches!(&event.kind, EventKind::Probe(probe) if is_invented(probe.source)));
     let left = left.count() as u64;
     assert!(left < FLOOD * 2 / 3, "{left} are left");
     assert_eq!(without_flood(log), without_flood(events(whole.path())));
@@ -157,7 +158,8 @@ fn log_of_flood(disk: &FaultyDisk) -> Writer {
 /// Leaves all probes of invented addresses out of the first segment.
 fn thin(writer: &mut Writer) -> Option<u64> {
     let thinner = writer.thinner(Offset(0)).expect("it is sealed");
-    let is_left_out = |event: &Event| matches!(&event.kind, EventKind::Probe(probe) if is_invented(probe));
+    let is_left_out =
+        |event: &Event| matches!(&event.kind, EventKind::Probe(probe) if is_invented(probe.source));
     let thinned = thinner.thin(|event| ControlFlow::Continue(is_left_out(event))).ok()??;
     let omitted = thinned.omitted;
     writer.note_thinned(thinned);
@@ -245,7 +247,7 @@ fn a_corrupt_segment_is_left_to_the_repair() {
 
 /// Writes a sealed segment with a line for each of these probes. Those of the flood have device information, so that few
 /// fill the log.
-fn write_segment(events: &Path, base: u64, probes: impl Iterator<Item = (u64, Probe)>) {
+pub fn write_segment(events: &Path, base: u64, probes: impl Iterator<Item = (u64, Probe)>) {
     let path = events.join(format!("{base:020}.ndjson.zst"));
     let mut file = zstd::Encoder::new(fs::File::create(path).unwrap(), 1).unwrap();
     file.include_checksum(true).unwrap();
@@ -253,7 +255,7 @@ fn write_segment(events: &Path, base: u64, probes: impl Iterator<Item = (u64, Pr
         let mut line = Vec::new();
         encode_line(Offset(offset), &Event::from(probe.clone()), &mut line).unwrap();
         let mut line = String::from_utf8(line).unwrap();
-        if is_invented(&probe) {
+        if is_invented(probe.source) {
             let [maker, model, number, name] = [0, 1, 2, 3].map(|part| text(offset * 4 + part, 62));
             let info = json!({
                 "manufacturer": maker, "model_name": model, "model_number": number, "device_name": name,
