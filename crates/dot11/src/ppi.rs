@@ -154,6 +154,10 @@ mod tests {
         };
         check(&frame, expected);
         assert!(parse(&frame[..40]).is_err());
+        // What it does not say is taken from the PPI header.
+        let silent = [ppi(0, 127, &[(2, &common)]), RadiotapHeader::default().to_bytes()].concat();
+        let radio = parse(&silent).unwrap().unwrap();
+        assert_eq!((radio.signal_dbm, radio.frequency_mhz), (Some(-1), Some(5180)));
     }
 
     #[test]

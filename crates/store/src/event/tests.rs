@@ -160,3 +160,19 @@ fn every_field_is_kept() {
         r#"{"type":"signature","signature":"9f1c06d2ab47e310","elements":"0001ff"}"#,
     );
 }
+
+#[test]
+fn an_event_says_which_address_it_is_about() {
+    let (time, chat, source) = (Timestamp::from_micros(0), ChatId(1), probe().source);
+    let device = DeviceKey::Name("zoë".into());
+    let left = EventKind::Left { chat, device: device.clone(), source, last_seen: time, alerts: Vec::new() };
+    let outcome = AlertOutcome::Raise;
+    let stranger = EventKind::StrangerLeft { chat, device, source, first: time, last_seen: time, outcome };
+    let name = EventKind::Name { address: source, name: "Zoë".to_owned(), by: NamedBy::Chat };
+    let unname = EventKind::Unname { address: source, by: NamedBy::Chat };
+    for kind in [left, stranger, name, unname] {
+        assert_eq!(Event::new(time, kind).address(), Some(source));
+    }
+    assert_eq!(Event::from(probe()).address(), Some(source));
+    assert_eq!(Event::new(time, EventKind::Unmute { chat }).address(), None);
+}

@@ -35,7 +35,7 @@ impl LogError {
     }
 
     /// Adds to an error of the system what was being done to which file.
-    pub(super) fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self { action, path, source }
     }
@@ -96,5 +96,8 @@ mod tests {
         ] {
             assert!(remedy.contains(part), "{remedy}");
         }
+        let is_not_found =
+            |kind: io::ErrorKind| LogError::new("open", Path::new("x"))(kind.into()).is_not_found();
+        assert!(is_not_found(io::ErrorKind::NotFound) && !is_not_found(io::ErrorKind::PermissionDenied));
     }
 }

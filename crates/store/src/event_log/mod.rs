@@ -35,6 +35,8 @@ mod corruption;
 mod error;
 mod lock;
 mod log_dir;
+#[cfg(test)]
+mod log_tests;
 mod prefetch;
 mod reader;
 #[cfg(test)]

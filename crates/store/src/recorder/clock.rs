@@ -409,6 +409,18 @@ mod tests {
         Reading { monotonic: monotonic * 1_000_000, machine: at(machine) }
     }
 
+    #[test]
+    fn the_clock_of_the_machine_is_read_in_microseconds() {
+        let before = Reading::now();
+        let uptime = fs::read_to_string("/proc/uptime").ok();
+        let after = Reading::now();
+        assert!(0 < before.monotonic && before.monotonic <= after.monotonic);
+        // It may have slept, which that does not count in all systems.
+        let uptime = uptime.and_then(|text| text.split('.').next()?.parse::<i64>().ok()).unwrap_or(0);
+        assert!(after.monotonic >= (uptime - 1) * 1_000_000);
+        assert_eq!(micros(Duration::from_millis(3)), 3_000);
+    }
+
     fn right(monotonic: i64, machine: i64) -> Steering {
         let steering = Steering::start(reading(monotonic, machine), Known::Nothing, at(0));
         assert_eq!(steering.doubted, None);

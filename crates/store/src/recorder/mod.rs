@@ -16,11 +16,15 @@ mod alert_metrics;
 mod check;
 mod clock;
 mod error;
+#[cfg(test)]
+mod failure_tests;
 mod handle;
 mod history;
 mod maintenance;
 mod memory_limit;
 mod offline;
+#[cfg(test)]
+mod recorder_tests;
 mod recovery;
 mod retention;
 mod run_loop;

@@ -170,6 +170,28 @@ mod tests {
     }
 
     #[test]
+    fn no_time_is_later_than_now_after_a_step_back() {
+        let mut state = watching();
+        let late = NOW + YEARS;
+        let mut probe = Probe::example(address(9), RequestedSsid::Wildcard, late * 1_000_000);
+        probe.signal_dbm = Some(-50);
+        probe.source = MacAddr::new([0x02, 0, 0, 0, 0, 9]);
+        state.fold(state.next_offset(), &Event::from(probe.clone()));
+        fold(&mut state, NOW, EventKind::ClockSet { from: at(late), since: None });
+        let device = state.device(probe.source).unwrap();
+        assert_eq!((device.first_probe, device.last_probe), (at(NOW), at(NOW)));
+        assert_eq!((state.totals().last_probe, state.newest_time()), (Some(at(NOW)), Some(at(NOW))));
+        let group =
+            state.grouping().group_of(probe.source).and_then(|id| state.grouping().group(id)).unwrap();
+        assert_eq!((group.first, group.last), (at(NOW), at(NOW)));
+        // Of two signals the later one is the last.
+        probe.time = at(NOW + 1);
+        probe.signal_dbm = Some(-70);
+        state.fold(state.next_offset(), &Event::from(probe.clone()));
+        assert_eq!(state.device(probe.source).unwrap().signal.unwrap().last_dbm, -70);
+    }
+
+    #[test]
     fn a_step_forward_ages_only_what_is_older_than_the_doubt() {
         let mut state = watching();
         probe(&mut state, 2, NOW, NOW);

@@ -46,6 +46,8 @@ mod overflow;
 mod proposals;
 #[cfg(test)]
 mod rename_tests;
+#[cfg(test)]
+mod saved_tests;
 mod signature_limit;
 mod signatures;
 mod snapshot;

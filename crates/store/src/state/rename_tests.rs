@@ -1,9 +1,11 @@
-//! What chats know of a phone follows it when it gets another identifier or is recognised.
+//! What chats know of a phone follows it when it gets another identifier or is recognised; and how visits end.
 
-use super::State;
+use std::time::Duration;
+
 use super::grouping::tests::{fold, frame, record};
+use super::{AlertPolicy, State};
 use crate::event::{
-    AlertDecision, ChatId, DeviceKey, Event, EventKind, GroupId, GroupingMode, Probe, Timestamp,
+    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, GroupId, GroupingMode, Probe, Timestamp,
 };
 use dot11::RequestedSsid;
 
@@ -94,4 +96,72 @@ fn what_chats_said_of_a_phone_goes_with_its_identifier() {
     let rings = (10..20).map(|minute| frame(22 * DAY + minute * 60, 2, minute as u16 * 4, MODEL));
     assert!(rings.map(|probe| rings_for(&mut state, probe)).all(|rings| !rings));
     assert!(state.doorbells.visitors.get(&(CHAT, now)).is_some_and(|visitor| visitor.alert.is_some()));
+}
+
+fn policy(capturing_since: i64) -> AlertPolicy {
+    AlertPolicy {
+        chats: vec![CHAT],
+        cooldown: Duration::from_secs(60),
+        max_age: Duration::MAX,
+        capturing_since: Some(Timestamp::from_micros(capturing_since * 1_000_000)),
+        quiet_hours: None,
+    }
+}
+
+#[test]
+fn a_visit_ends_after_a_silence_and_is_reported_once() {
+    let (mut state, _) = three_weeks();
+    let device = stranger_stays(&mut state);
+    let alert = state.alerts().waiting_for(CHAT).next().map(|(offset, _)| offset).unwrap();
+    let last = 22 * DAY + 9 * 60;
+    let left = |state: &State, second: i64, since: i64| {
+        state.departures(Timestamp::from_micros(second * 1_000_000), &policy(since))
+    };
+    assert_eq!(left(&state, last + 15 * 60 - 1, 0), []);
+    assert_eq!(left(&state, last + 15 * 60, last + 1), [], "nothing was captured when it was silent");
+    let events = left(&state, last + 15 * 60, 0);
+    let [Event { kind: EventKind::StrangerLeft { device: gone, first, outcome, .. }, .. }] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!((gone, *outcome), (&device, AlertOutcome::Raise));
+    assert_eq!(*first, Timestamp::from_micros(22 * DAY * 1_000_000));
+    fold(&mut state, &events[0]);
+    assert_eq!(left(&state, last + DAY, 0), []);
+    // What waits is the alert about the visit, and that it has ended.
+    let waiting: Vec<_> = state.alerts().waiting_for(CHAT).map(|(at, alert)| alert.visit(at)).collect();
+    assert_eq!(waiting, [Some(alert), Some(alert)]);
+}
+
+#[test]
+fn a_mute_counts_what_it_keeps_back() {
+    let (mut state, _) = three_weeks();
+    let device = DeviceKey::Address(frame(0, 7, 0, MODEL).source);
+    say(&mut state, EventKind::Follow { chat: CHAT, device, silence_seconds: 60, members: Vec::new() });
+    let suppressed = |state: &State| state.mutes().get(CHAT).map(|mute| mute.suppressed);
+    // It arrives, leaves and arrives again, of which the mute keeps back the last two.
+    record(&mut state, CHAT, frame(22 * DAY, 7, 0, MODEL));
+    assert_eq!((suppressed(&state), state.alerts().waiting()), (None, 1));
+    say(&mut state, EventKind::Mute { chat: CHAT, until: Timestamp::MAX });
+    let left = state.departures(Timestamp::from_micros((22 * DAY + 600) * 1_000_000), &policy(0));
+    assert_eq!(left.len(), 1);
+    fold(&mut state, &left[0]);
+    assert_eq!(suppressed(&state), Some(1));
+    record(&mut state, CHAT, frame(22 * DAY + 900, 7, 4, MODEL));
+    assert_eq!((suppressed(&state), state.alerts().waiting()), (Some(2), 1));
+}
+
+#[test]
+fn a_stranger_that_goes_away_and_comes_back_is_near_since_then() {
+    let (mut state, _) = three_weeks();
+    let at = |minute: i64, dbm: i8| {
+        let probe = frame(22 * DAY + minute * 60, 2, minute as u16 * 4, MODEL);
+        Probe { signal_dbm: Some(dbm), ..probe }
+    };
+    // Near for two minutes, far for eight, and near again: the doorbell rings after three minutes.
+    let far = (2..10).map(|minute| at(minute, -95));
+    let rings = [at(0, -60), at(1, -60)].into_iter().chain(far).map(|probe| rings_for(&mut state, probe));
+    assert_eq!(rings.filter(|rings| *rings).count(), 0);
+    let minutes: Vec<i64> = (10..20).filter(|minute| rings_for(&mut state, at(*minute, -40))).collect();
+    assert!(matches!(minutes[..], [13..=16]), "{minutes:?}");
 }

@@ -272,3 +272,47 @@ impl StateStore {
 fn file_id(folder: &Path) -> Option<FileId> {
     fs::metadata(folder.join(lock::FILE)).ok().as_ref().map(FileId::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{ChatId, Event, EventKind, Timestamp};
+    use dot11::Ssid;
+
+    /// Text that is hard to compress.
+    fn text(seed: u64) -> String {
+        let mut number = seed;
+        let mut digits = || {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            format!("{:08x}", number >> 32)
+        };
+        (0..750).map(|_| digits()).collect()
+    }
+
+    #[test]
+    fn outdated_rows_leave_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let mut state = State::default();
+        let (mut store, _) = StateStore::open(&path).unwrap();
+        let fold = |state: &mut State, seed: u64, number: u32| {
+            let ssid = Ssid::from(format!("net {number}").as_str());
+            let watch = EventKind::Watch { chat: ChatId(1), ssid, reason: Some(text(seed)) };
+            state.fold(state.next_offset(), &Event::new(Timestamp::from_micros(0), watch));
+        };
+        // Rows of which some never change again.
+        (100..110).for_each(|number| fold(&mut state, number, number as u32));
+        let mut most = 0;
+        for round in 0..60 {
+            (0..10).for_each(|number| fold(&mut state, 1_000 + 10 * round + number, number as u32));
+            store.save(&state).unwrap();
+            state.mark_saved();
+            most = most.max(total_bytes(&store.chunks));
+        }
+        // Twenty rows of 3,000 bytes, and what may be outdated.
+        assert!((MIN_DEAD_BYTES / 2..=MIN_DEAD_BYTES + 100_000).contains(&most), "{most}");
+        drop(store);
+        let (_, saved) = StateStore::open(&path).unwrap();
+        assert!(saved.unwrap() == state);
+    }
+}

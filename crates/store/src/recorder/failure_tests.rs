@@ -1,0 +1,232 @@
+//! What a recorder makes of a disk that fails, and of files that somebody damages or removes.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use super::recorder_tests::{
+    Running, address, captured, check, no_progress, probe, recorded, segments, settings, state_at_start,
+};
+use super::*;
+use crate::event::{Event, EventKind, NamedBy};
+use crate::event_log::{FileId, FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
+
+/// A file system on which writes fail while the flag is set.
+#[derive(Debug, Clone, Default)]
+struct FailingVfs(Arc<AtomicBool>);
+
+#[derive(Debug)]
+struct FailingFile(Box<dyn VfsFile>, Arc<AtomicBool>);
+
+fn outcome(fails: &AtomicBool) -> io::Result<()> {
+    match fails.load(Ordering::SeqCst) {
+        true => Err(io::Error::from_raw_os_error(5)),
+        false => Ok(()),
+    }
+}
+
+impl io::Read for FailingFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl io::Seek for FailingFile {
+    fn seek(&mut self, position: io::SeekFrom) -> io::Result<u64> {
+        self.0.seek(position)
+    }
+}
+
+impl io::Write for FailingFile {
+    /// What fails writes half of it.
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if let Err(error) = outcome(&self.1) {
+            let _ = self.0.write(&buffer[..buffer.len() / 2]);
+            return Err(error);
+        }
+        self.0.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl VfsFile for FailingFile {
+    fn length(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        self.0.id()
+    }
+
+    fn set_length(&self, bytes: u64) -> io::Result<()> {
+        outcome(&self.1)?;
+        self.0.set_length(bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        outcome(&self.1)?;
+        self.0.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        outcome(&self.1)?;
+        self.0.sync_all()
+    }
+}
+
+impl Vfs for FailingVfs {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        OsVfs.create_dir(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        outcome(&self.0)?;
+        OsVfs.sync_dir(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        OsVfs.list(dir)
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<FileMetadata> {
+        OsVfs.metadata(path)
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn VfsFile>> {
+        Ok(Box::new(FailingFile(OsVfs.open(path, mode)?, Arc::clone(&self.0))))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsVfs.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        OsVfs.remove_file(path)
+    }
+
+    fn set_modified(&self, path: &Path, time: SystemTime) -> io::Result<()> {
+        OsVfs.set_modified(path, time)
+    }
+}
+
+#[test]
+fn damage_in_the_log_is_reported_once_and_costs_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = recorded(dir.path());
+    let path = segments(dir.path()).into_iter().nth(1).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let report = check(dir.path());
+    assert_eq!((report.damaged, report.damage.len()), (1, 1), "{report:?}");
+    // The saved state has the effects of what is damaged: those are the differences.
+    assert!(report.differences.count > 0);
+    // A start that folds no damaged event does not read them.
+    assert_eq!(state_at_start(dir.path()), before);
+    // A rebuild does, and repairs the log.
+    let rebuilt = OfflineDataDir::open(dir.path()).unwrap().rebuild(&mut no_progress()).unwrap();
+    assert!(rebuilt.totals().lost_events > 0 && rebuilt.totals().probes < 200);
+    let report = check(dir.path());
+    assert_eq!((report.damaged, report.differences.count), (0, 0), "{report:?}");
+    assert_eq!(state_at_start(dir.path()), rebuilt);
+}
+
+#[test]
+fn a_state_that_is_ahead_of_the_log_is_kept_and_no_offset_is_used_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = recorded(dir.path());
+    let end = before.next_offset();
+    let mut lost = 0;
+    while lost == 0 {
+        let last = segments(dir.path()).pop().unwrap();
+        let base: u64 = last.file_name().unwrap().to_str().unwrap()[..20].parse().unwrap();
+        lost = end.0 - base;
+        fs::remove_file(last).unwrap();
+    }
+    let running = Running::start(settings(dir.path()));
+    assert_eq!(running.handle.losses().history_at_start.load(Ordering::Relaxed), lost);
+    assert_eq!(running.handle.state().totals().lost_events, lost);
+    assert_eq!(running.handle.state().totals().probes, before.totals().probes);
+    running.record([probe(5)]);
+    let after = running.stop();
+    assert!(after.next_offset() > end.next());
+    // Also without the store: a snapshot has the effects.
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    assert_eq!(state_at_start(dir.path()), after);
+    let report = check(dir.path());
+    assert_eq!((report.damaged, report.differences.count), (0, 0), "{report:?}");
+}
+
+#[test]
+fn the_state_is_made_again_from_the_log_whatever_is_wrong_with_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = recorded(dir.path());
+    let store = dir.path().join("state");
+    fs::remove_dir_all(&store).unwrap();
+    assert_eq!(state_at_start(dir.path()), before);
+    fs::remove_dir_all(&store).unwrap();
+    fs::write(&store, "no folder").unwrap();
+    assert_eq!(state_at_start(dir.path()), before);
+    assert_eq!(check(dir.path()).differences.count, 0);
+}
+
+#[test]
+fn while_the_disk_fails_probes_wait_and_changes_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = FailingVfs::default();
+    let running = Running::start(RecorderSettings { vfs: Arc::new(vfs.clone()), ..settings(dir.path()) });
+    running.use_everything();
+    running.record((0..20).map(probe));
+    assert_eq!(running.handle.disk_error(), None);
+    vfs.0.store(true, Ordering::SeqCst);
+    (20..40).for_each(|number| running.handle.record(captured(probe(number))).unwrap());
+    let synced = running.runtime.block_on(running.handle.sync());
+    assert!(matches!(synced, Err(ChangeError::NotOnDiskYet(_))), "{synced:?}");
+    let error = running.handle.disk_error().unwrap();
+    assert!(!error.why.is_empty() && !error.remedy.is_empty());
+    let name = EventKind::Name { address: address(9), name: "Bob".to_owned(), by: NamedBy::Chat };
+    let refused =
+        running.runtime.block_on(running.handle.change(Event::new(running.handle.now(), name.clone())));
+    assert!(matches!(&refused, Err(error @ ChangeError::Disk(_)) if error.remedy().is_some()), "{refused:?}");
+    assert_eq!(running.handle.state().name_of(address(9)), None);
+    assert_eq!(running.handle.state().totals().probes, 40, "they are in the state already");
+    vfs.0.store(false, Ordering::SeqCst);
+    let mut disk_error = running.handle.subscribe_disk_error();
+    assert!(running.in_time(disk_error.wait_for(Option::is_none)).is_ok());
+    running.change(name);
+    running.record((40..60).map(probe));
+    assert_eq!(running.handle.losses().disk_failed.load(Ordering::Relaxed), 0);
+    let after = running.stop();
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    assert_eq!(state_at_start(dir.path()), after);
+    assert_eq!((after.totals().probes, after.name_of(address(9))), (60, Some("Bob")));
+    assert_eq!(check(dir.path()).damaged, 0);
+}
+
+#[test]
+fn a_log_that_somebody_deletes_under_the_recorder_costs_the_state_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(settings(dir.path()));
+    running.use_everything();
+    running.record((0..50).map(probe));
+    fs::remove_dir_all(dir.path().join("events")).unwrap();
+    let first = running.runtime.block_on(running.handle.sync());
+    assert!(first.is_err(), "it is noticed at the next sync");
+    let mut disk_error = running.handle.subscribe_disk_error();
+    assert!(running.in_time(disk_error.wait_for(Option::is_none)).is_ok());
+    running.record((50..60).map(probe));
+    assert!(running.handle.losses().history.load(Ordering::Relaxed) > 0);
+    let after = running.stop();
+    assert_eq!((after.totals().probes, after.name_of(address(1))), (60, Some("Zoë")));
+    assert!(after.totals().lost_events > 50);
+    assert_eq!(state_at_start(dir.path()), after);
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    assert_eq!(state_at_start(dir.path()), after);
+}
