@@ -6,7 +6,9 @@ PACKAGING ?= target/packaging
 # rustup puts cargo here, and tells only new shells of it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test build lint install packaging deb clean set-up
+SHARD ?= 15/30
+
+.PHONY: demo test mutants build lint install packaging deb clean set-up
 .DEFAULT_GOAL := build
 
 demo: set-up
@@ -14,6 +16,12 @@ demo: set-up
 
 test: set-up
 	cargo test --locked
+
+# Changes one place after the other in a part of the decoder and the store, and runs the tests of these crates; see
+# CONTRIBUTING.md.
+mutants: set-up
+	NEXTEST_PROFILE=mutants PROPTEST_CASES=32 CARGO_PROFILE_DEV_DEBUG=0 cargo mutants -p dot11 -p store \
+	  --test-package dot11,store --test-tool nextest --shard $(SHARD) --sharding round-robin -- --lib
 
 build: set-up
 	cargo build --release --locked
