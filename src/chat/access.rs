@@ -24,6 +24,9 @@ pub trait AccessControl: Send + Sync {
     /// Whether members may name devices without asking an owner.
     fn members_may_name(&self) -> bool;
 
+    /// Whether the person is an admin of the group; `None` if Telegram does not say.
+    fn is_group_admin(&self, group: ChatId, person: ChatId) -> BoxFuture<'_, Option<bool>>;
+
     /// Sends a message to every owner, in the background.
     fn tell_owners(&self, message: Reply);
 

@@ -19,6 +19,19 @@ pub struct Asker<'a> {
     pub update: Option<u32>,
 }
 
+impl Asker<'_> {
+    /// Whether others see what is said here.
+    pub(super) fn is_in_group(&self) -> bool {
+        self.chat.0 < 0
+    }
+
+    /// Whether somebody else set this in a group, or maybe did. In a private chat there is nobody else.
+    pub(super) fn is_of_others(&self, set_by: Option<&Person>) -> bool {
+        let is_own = set_by.is_some_and(|by| self.person.is_some_and(|person| person.id == by.id));
+        self.is_in_group() && !is_own
+    }
+}
+
 /// A message from a person.
 #[derive(Debug, Clone, Copy)]
 pub struct UserMessage<'a> {

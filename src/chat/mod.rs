@@ -130,17 +130,21 @@ impl Chat {
         self.zone
     }
 
-    /// Makes a change, with the note that `update` was handled; `done` is the reply if that succeeds.
-    async fn change(&self, event: Event, update: Option<u32>, done: Text) -> Text {
-        self.change_all(vec![event], update).await.map_or_else(|failed| failed, |()| done)
+    /// Makes changes that somebody asked for, and returns `done`, or why they failed. In a group the reply says who it was.
+    async fn change(&self, asker: Asker<'_>, kinds: Vec<EventKind>, done: impl Into<Reply>) -> Reply {
+        match self.change_all(asker, kinds).await {
+            Ok(()) => views::by_whom(done.into(), asker),
+            Err(failed) => failed.into(),
+        }
     }
 
-    /// Makes several changes at once, with the note that `update` was handled. If that fails, returns the reply.
-    async fn change_all(&self, events: Vec<Event>, update: Option<u32>) -> Result<(), Text> {
+    /// Makes several changes at once, with the note that the update was handled. If that fails, returns the reply.
+    async fn change_all(&self, asker: Asker<'_>, kinds: Vec<EventKind>) -> Result<(), Text> {
+        let time = self.recorder.now();
+        let changes = kinds.into_iter().map(|kind| Event::new(time, kind).by(asker.person));
         // Written after the change: if the write is cut off, the update comes again and repeats the change.
-        let handled =
-            update.map(|update| Event::new(self.recorder.now(), EventKind::UpdateHandled { update }));
-        let events = events.into_iter().chain(handled).collect();
+        let handled = asker.update.map(|update| Event::new(time, EventKind::UpdateHandled { update }));
+        let events = changes.chain(handled).collect();
         self.recorder.change_all(events).await.map_err(|error| views::change_failed(&error))
     }
 

@@ -26,6 +26,7 @@ use tracing::{info, warn};
 
 use super::api::Api;
 use super::bot_commands;
+use super::group_admins::GroupAdmins;
 use super::outgoing::telegram_id;
 use super::request_error::RequestError;
 use super::sender::Sender;
@@ -53,6 +54,7 @@ pub(super) struct Access {
     configured: Vec<ChatId>,
     configured_owners: Vec<ChatId>,
     members_may_name: bool,
+    admins: GroupAdmins,
     /// The names of chats that wrote in this run; for a configured chat there is no other.
     names: Mutex<BTreeMap<ChatId, String>>,
     /// Held from the check of a removal until the state has it: of two owners who remove each other at once, one stays.
@@ -81,6 +83,7 @@ impl Access {
     ) -> Arc<Self> {
         let (configured, configured_owners) = (settings.chats.clone(), settings.owners.clone());
         Arc::new(Self {
+            admins: GroupAdmins::new(api.clone()),
             api,
             sender,
             recorder,
@@ -303,6 +306,10 @@ impl AccessControl for Access {
 
     fn members_may_name(&self) -> bool {
         self.members_may_name
+    }
+
+    fn is_group_admin(&self, group: ChatId, person: ChatId) -> BoxFuture<'_, Option<bool>> {
+        Box::pin(self.admins.is_admin(group, person))
     }
 
     fn tell_owners(&self, message: Reply) {

@@ -334,9 +334,13 @@ fn name_of(chat: &TelegramChat) -> String {
     }
 }
 
-/// Who wrote the message; `None` for who writes as a channel or as the group, since those messages name no person.
+/// Who wrote the message. Who writes as the group, or as a channel, has the ID and the title of that.
 fn author_of(message: &Message) -> Option<Person> {
-    message.from.as_ref().filter(|_| message.sender_chat.is_none()).map(person_of)
+    let as_chat = |chat: &TelegramChat| Person { id: ChatId(chat.id.0), name: name_of(chat) };
+    let author = message.sender_chat.as_ref().map(as_chat);
+    author
+        .or_else(|| message.from.as_ref().map(person_of))
+        .map(|Person { id, name }| Person { id, name: name.chars().take(PERSON_LENGTH).collect() })
 }
 
 /// The person. Their private chat with the bot has the ID of their account.

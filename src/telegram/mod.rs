@@ -24,6 +24,7 @@ mod clock_notifier;
 mod delivery_schedule;
 mod disk_notifier;
 mod error;
+mod group_admins;
 mod handled_updates;
 mod handler;
 mod incident_state;

@@ -1,4 +1,4 @@
-//! A chat with access gives a stranger the name of a device that another chat ignores, or follows.
+//! A chat with access gives a stranger the name of a device that another chat, or the owner, ignores or follows.
 
 use crate::support::bot_api::Incoming;
 use crate::support::testbed::{CHAT, Mode, Testbed};
@@ -7,6 +7,8 @@ use crate::support::testbed::{CHAT, Mode, Testbed};
 const BOB: i64 = 2002;
 
 const LAMP: &str = "a4:83:e7:00:00:01";
+/// Named by the configuration.
+const PHONE: &str = "a4:83:e7:4e:39:15";
 const STRANGER: &str = "00:23:a7:19:5c:03";
 
 #[test]
@@ -56,5 +58,55 @@ fn a_stranger_with_the_name_of_a_followed_device_does_not_count_as_it() {
     testbed.bring_and_wait(BOB, Incoming::text(BOB, format!("/name {LAMP} Somebody")));
     let followed = testbed.ask("/watches").plain;
     assert!(followed.contains("Somebody: here"), "{followed}");
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn a_member_cannot_hide_a_stranger_from_the_owner() {
+    let Some(testbed) = attacked_by_a_member("false") else { return };
+    let asked = testbed.bring_and_wait(BOB, Incoming::text(BOB, format!("/name {STRANGER} Alice's phone")));
+    assert!(asked.plain.contains("Only an owner can do that"), "{}", asked.plain);
+    alerts_about_the_stranger(testbed, STRANGER);
+}
+
+#[test]
+fn a_member_who_may_name_cannot_hide_a_stranger_from_the_owner() {
+    let Some(testbed) = attacked_by_a_member("true") else { return };
+    let named = testbed.bring_and_wait(BOB, Incoming::text(BOB, format!("/name {STRANGER} Alice's phone")));
+    assert!(named.plain.contains("is now called Alice's phone"), "{}", named.plain);
+    // Nor does the member rename what the owner or the configuration named.
+    testbed.ask(&format!("/name {LAMP} Lamp"));
+    for (device, name) in [(PHONE, "Alice's phone"), (LAMP, "Lamp")] {
+        for command in [format!("/name {device} Stranger"), format!("/unname {device}")] {
+            let refused = testbed.bring_and_wait(BOB, Incoming::text(BOB, command));
+            assert!(refused.plain.starts_with('❌'), "{}", refused.plain);
+        }
+        let card = testbed.ask(device);
+        assert!(card.plain.contains(name), "{}", card.plain);
+    }
+    alerts_about_the_stranger(testbed, STRANGER);
+}
+
+/// A service whose owner watches a network and ignores a device that the configuration names; a member attacks.
+fn attacked_by_a_member(may_name: &str) -> Option<Testbed> {
+    let testbed = Testbed::start(Mode::Webhook, |config| {
+        let config = config.chats(&[BOB]).set("telegram", "owners", &format!("[{CHAT}]"));
+        config.set("telegram", "members_may_name", may_name)
+    })?;
+    testbed.ask("/watch Depot");
+    let ignored = testbed.ask("/ignore Alice's phone");
+    assert!(ignored.plain.contains("No more alerts about Alice's phone"), "{}", ignored.plain);
+    Some(testbed)
+}
+
+/// The owner still gets alerts about the stranger, and none about the device that they ignore, also after a restart.
+fn alerts_about_the_stranger(mut testbed: Testbed, stranger: &str) {
+    testbed.kill_and_restart();
+    testbed.transmit(PHONE, "Depot");
+    testbed.ask_until(PHONE, "Probe count: 1");
+    testbed.transmit(stranger, "Depot");
+    let alert = testbed.wait_for_alert(1);
+    assert_eq!(alert.chat_id, CHAT);
+    assert!(alert.plain.contains(stranger), "{}", alert.plain);
     testbed.api.assert_clean();
 }

@@ -25,6 +25,7 @@ mod end_to_end;
 mod flood;
 mod full_disk;
 mod group;
+mod group_roles;
 mod kill;
 mod layering;
 mod live_capture;

@@ -1,19 +1,15 @@
 //! A chat's doorbell.
 
-use store::event::{ChatId, Event, EventKind};
+use store::event::{ChatId, EventKind};
 use store::state::{Doorbell, State};
 
 use crate::chat::model::doorbell::{DEFAULT_DBM, DEFAULT_STAY, DoorbellRequest};
 use crate::chat::views::doorbell as texts;
-use crate::chat::{Chat, Reply};
+use crate::chat::{Asker, Chat, Reply};
 
 impl Chat {
-    pub(in crate::chat) async fn doorbell(
-        &self,
-        chat: ChatId,
-        request: DoorbellRequest,
-        update: Option<u32>,
-    ) -> Reply {
+    pub(in crate::chat) async fn doorbell(&self, asker: Asker<'_>, request: DoorbellRequest) -> Reply {
+        let chat = asker.chat;
         if chat == ChatId::TERMINAL {
             return texts::not_at_the_terminal().into();
         }
@@ -22,6 +18,7 @@ impl Chat {
             let known = state.doorbells().get(chat).cloned();
             (known, usual_signal(&state), state.learned(self.recorder.now()))
         };
+        let is_of_others = known.as_ref().is_some_and(|known| asker.is_of_others(known.set_by.as_ref()));
         let (kind, done) = match (request, known) {
             (DoorbellRequest::Show, known) => {
                 return texts::shown(known.as_ref(), self.quiet_hours.as_deref(), learned).into();
@@ -34,12 +31,15 @@ impl Chat {
             (DoorbellRequest::On { min_dbm, stay, only_in_quiet_hours }, _) => {
                 let min_dbm = min_dbm.unwrap_or(usual.unwrap_or(DEFAULT_DBM));
                 let stay_seconds = stay.unwrap_or(DEFAULT_STAY).as_secs();
-                let doorbell = Doorbell { min_dbm, stay_seconds, only_in_quiet_hours };
+                let doorbell = Doorbell { min_dbm, stay_seconds, only_in_quiet_hours, set_by: None };
                 let done = texts::shown(Some(&doorbell), self.quiet_hours.as_deref(), learned);
                 (EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours }, done)
             }
         };
-        self.change(Event::new(self.recorder.now(), kind), update, done).await.into()
+        match self.refuse_if(is_of_others, asker).await {
+            Some(refused) => refused.into(),
+            None => self.change(asker, vec![kind], done).await,
+        }
     }
 }
 

@@ -72,7 +72,7 @@ impl Chat {
     }
 
     async fn execute(&self, request: Request, asker: Asker<'_>, progress: &Progress) -> Reply {
-        let Asker { chat, update, .. } = asker;
+        let chat = asker.chat;
         match request {
             Request::Lookup(query) => self.look_up(chat, &query),
             Request::Devices(by, page) => self.devices(by, page),
@@ -86,20 +86,21 @@ impl Chat {
             Request::Count(period) => self.count(period, progress).await,
             Request::ExportDevice(query) => self.export_device(&query, progress).await,
             Request::ExportNetworks => self.export_networks(chat, progress).await,
-            Request::Watch { target, reason } => self.watch(chat, target, reason, update).await.into(),
-            Request::Unwatch(target) => self.unwatch(chat, target, update).await.into(),
+            Request::Watch { target, reason } => self.watch(asker, target, reason).await,
+            Request::Unwatch(target) => self.unwatch(asker, target).await,
             Request::Watches(page) => self.watches(chat, page),
-            Request::Doorbell(request) => self.doorbell(chat, request, update).await,
-            Request::AlertPreference(preference) => self.apply(chat, preference, update).await,
+            Request::Doorbell(request) => self.doorbell(asker, request).await,
+            Request::AlertPreference(preference) => self.apply(asker, preference).await,
             Request::Name { device, name } => self.name(asker, device, name).await,
             Request::NameRefused { device, error } => ask_for_name(views::name_refused(device, &error)),
             Request::Unname(device) => self.unname(asker, device).await,
             Request::Status => {
                 status::full_report(&self.status().await, self.recorder.now(), self.zone).into()
             }
-            Request::Clock { is_right } => self.clock(chat, is_right).await.into(),
-            Request::History { keep } => self.log_history(chat, keep, update).await.into(),
+            Request::Clock { is_right } => self.clock(asker, is_right).await.into(),
+            Request::History { keep } => self.log_history(asker, keep).await,
             Request::Start { code } => self.start(chat, code.as_deref()).await,
+            Request::Help | Request::Empty if asker.is_in_group() => views::help_in_group().into(),
             Request::Help | Request::Empty => views::help(self.is_owner(chat)).into(),
             Request::Invite(role) => match self.access() {
                 Some(access) => access.invite(chat, role).await,
@@ -130,7 +131,7 @@ impl Chat {
         let asker = Asker { chat, person, update };
         let Some(callback) = Callback::decode(data) else { return notify(views::OLD_BUTTON) };
         if callback.is_for_owners() {
-            return self.press_of_owner(callback, chat, update).await;
+            return self.press_of_owner(callback, asker).await;
         }
         match callback {
             Callback::Card(address) => PressReply::Send(self.look_up(chat, &address.to_string())),
@@ -150,36 +151,23 @@ impl Chat {
                 PressReply::Send(self.export_between(chat, range, progress).await)
             }
             Callback::Count(period) => edited_reply(self.count(period, progress).await),
-            Callback::AlertOnReturn(phone) => {
-                PressReply::Send(self.alert_on_return(chat, phone, update).await)
-            }
+            Callback::AlertOnReturn(phone) => PressReply::Send(self.alert_on_return(asker, phone).await),
             Callback::Name(address) => PressReply::Send(ask_for_name(self.name_question(address))),
             // What changes for the chat is sent as a message, so that everyone in it sees it.
-            Callback::Follow(address) => {
-                PressReply::Send(self.follow(chat, &address.to_string(), update).await)
-            }
-            Callback::Unfollow(address) => {
-                PressReply::Send(self.unfollow(chat, &address.to_string(), update).await.into())
-            }
-            Callback::Ignore(address) => {
-                PressReply::Send(self.ignore(chat, &address.to_string(), update).await)
-            }
-            Callback::Unignore(address) => {
-                PressReply::Send(self.unignore(chat, &address.to_string(), update).await.into())
-            }
+            Callback::Follow(address) => PressReply::Send(self.follow(asker, &address.to_string()).await),
+            Callback::Unfollow(address) => PressReply::Send(self.unfollow(asker, &address.to_string()).await),
+            Callback::Ignore(address) => PressReply::Send(self.ignore(asker, &address.to_string()).await),
+            Callback::Unignore(address) => PressReply::Send(self.unignore(asker, &address.to_string()).await),
             Callback::Mute(minutes) => {
                 let length = Duration::from_secs(60 * u64::from(minutes));
-                PressReply::Send(self.mute(chat, length, update).await.into())
+                PressReply::Send(self.mute(asker, length).await)
             }
             Callback::Unwatch(hash) => match self.watch_with_hash(chat, hash) {
-                Some(target) => PressReply::Send(self.unwatch(chat, target, update).await.into()),
+                Some(target) => PressReply::Send(self.unwatch(asker, target).await),
                 None => notify(views::subscriptions::WATCH_IS_GONE),
             },
-            Callback::Watch(ssid) => PressReply::Notify(self.watch_from_button(chat, ssid, update).await),
-            Callback::WatchListed(ssid, page) => {
-                let notification = self.watch_from_button(chat, ssid, update).await;
-                PressReply::NotifyAndEdit(notification, self.networks(chat, page))
-            }
+            Callback::Watch(ssid) => self.watch_from_button(asker, ssid, None).await,
+            Callback::WatchListed(ssid, page) => self.watch_from_button(asker, ssid, Some(page)).await,
             Callback::Watches(page) => PressReply::Edit(self.watches(chat, page)),
             Callback::ChooseOtherDevice(address) => PressReply::Send(self.choose_other_device(address)),
             Callback::SplitPhone(phone, address) => {
@@ -199,23 +187,32 @@ impl Chat {
         }
     }
 
-    async fn press_of_owner(&self, callback: Callback, owner: ChatId, update: Option<u32>) -> PressReply {
+    async fn press_of_owner(&self, callback: Callback, asker: Asker<'_>) -> PressReply {
+        let owner = asker.chat;
         match (self.access(), callback) {
             (Some(access), _) if !access.is_owner(owner) => notify(refused::NOT_YOURS),
             (Some(access), Callback::Chats) => PressReply::Edit(access.chats()),
             (Some(access), Callback::ConfirmRemoval(chat)) => access.confirm_removal(owner, chat),
             (Some(access), Callback::RemoveChat(chat)) => access.remove(owner, chat).await,
             (Some(_), Callback::Answer(proposal, accepted)) => {
-                self.answer_proposal(owner, (proposal, accepted), update).await
+                self.answer_proposal(asker, (proposal, accepted)).await
             }
             _ => notify(views::OLD_BUTTON),
         }
     }
 
-    /// Watches a network; the text fits into a notification.
-    async fn watch_from_button(&self, chat: ChatId, ssid: Ssid, update: Option<u32>) -> String {
-        let text = self.watch(chat, WatchTarget::Network(ssid), None, update).await;
-        text.shortened(NOTIFICATION_LENGTH).to_string()
+    /// Watches a network. `page` is that of the list under which the button was.
+    async fn watch_from_button(&self, asker: Asker<'_>, ssid: Ssid, page: Option<u32>) -> PressReply {
+        let reply = self.watch(asker, WatchTarget::Network(ssid), None).await;
+        // Only who pressed the button sees a notification.
+        if asker.is_in_group() {
+            return PressReply::Send(reply);
+        }
+        let notification = reply.text.shortened(NOTIFICATION_LENGTH).to_string();
+        match page {
+            Some(page) => PressReply::NotifyAndEdit(notification, self.networks(asker.chat, page)),
+            None => PressReply::Notify(notification),
+        }
     }
 }
 

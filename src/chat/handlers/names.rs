@@ -1,7 +1,7 @@
 //! Names of devices.
 
 use dot11::MacAddr;
-use store::event::{ChatId, DeviceKey, Event, EventKind, NamedBy, ProposedChange};
+use store::event::{ChatId, DeviceKey, EventKind, NamedBy, ProposedChange};
 use store::state::{AddressName, State, fold_case};
 
 use super::proposals::proposed_device;
@@ -24,7 +24,7 @@ impl Chat {
             return self.propose(asker, change).await;
         };
         match self.naming(asker.chat, device, name, by) {
-            Ok((kind, done)) => self.change_name(kind, asker, done).await,
+            Ok((kind, done)) => self.change(asker, vec![kind], done).await,
             Err(why) => why.into(),
         }
     }
@@ -34,14 +34,9 @@ impl Chat {
             return self.propose(asker, ProposedChange::Unname { device: proposed_device(device) }).await;
         };
         match self.unnaming(device, by) {
-            Ok((kind, done)) => self.change_name(kind, asker, done.into()).await,
+            Ok((kind, done)) => self.change(asker, vec![kind], done).await,
             Err(why) => why.into(),
         }
-    }
-
-    async fn change_name(&self, kind: EventKind, asker: Asker<'_>, done: Reply) -> Reply {
-        let event = Event::new(self.recorder.now(), kind);
-        self.change_all(vec![event], asker.update).await.map_or_else(Reply::from, |()| done)
     }
 
     /// The event that names a device, and the reply to it in this chat.

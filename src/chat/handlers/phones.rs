@@ -1,7 +1,7 @@
 //! Which addresses belong to a phone, according to a person.
 
 use dot11::MacAddr;
-use store::event::{Event, EventKind, GroupId, ProposedChange};
+use store::event::{EventKind, GroupId, ProposedChange};
 
 use crate::chat::message::Asker;
 use crate::chat::model::phone::{addresses_of_phone, split_phone};
@@ -43,12 +43,11 @@ impl Chat {
             Ok((kind, _)) => kind,
             Err(why) => return why.into(),
         };
-        let event = Event::new(self.recorder.now(), kind);
-        if let Err(failed) = self.change_all(vec![event], asker.update).await {
+        if let Err(failed) = self.change_all(asker, vec![kind]).await {
             return failed.into();
         }
         let now = self.recorder.state().grouping().phone_of(address);
-        views::phones::split(phone, address, now)
+        views::by_whom(views::phones::split(phone, address, now), asker)
     }
 
     /// The event that takes an address out of a phone, and the reply to it.

@@ -18,7 +18,7 @@ use crate::chat::model::read_limiter::ReadPermit;
 use crate::chat::model::time_range::{TimeRange, WrittenRange};
 use crate::chat::model::visitor::{Visitor, VisitorList};
 use crate::chat::views::presence as texts;
-use crate::chat::{Chat, File, Progress, Reply, ReplyKind, views};
+use crate::chat::{Asker, Chat, File, Progress, Reply, ReplyKind, views};
 
 /// Frames whose senders are looked up under one lock of the state: it takes less than a millisecond.
 const FRAMES_AT_A_TIME: usize = 1024;
@@ -171,16 +171,11 @@ impl Chat {
     }
 
     /// Follows a phone, which is kept from now on.
-    pub(in crate::chat) async fn alert_on_return(
-        &self,
-        chat: ChatId,
-        phone: GroupId,
-        update: Option<u32>,
-    ) -> Reply {
+    pub(in crate::chat) async fn alert_on_return(&self, asker: Asker<'_>, phone: GroupId) -> Reply {
         if self.recorder.state().grouping().group(phone).is_none() {
             return texts::phone_is_gone().into();
         }
-        self.follow(chat, &phone_label(phone), update).await
+        self.follow(asker, &phone_label(phone)).await
     }
 }
 

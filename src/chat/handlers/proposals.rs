@@ -1,6 +1,7 @@
-//! Who may change names, and what those who may not propose to the owners.
+//! Who may change what others see: names, and what was set for a group. Those who may not change names propose changes to
+//! the owners.
 
-use store::event::{ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, ProposedChange};
+use store::event::{ChatId, DeviceKey, EventKind, NamedBy, Offset, ProposedChange};
 
 use super::notify;
 use crate::chat::message::Asker;
@@ -27,6 +28,25 @@ impl Chat {
         self.access().is_some_and(|access| access.members_may_name()).then_some(NamedBy::Member)
     }
 
+    /// Why the asker may not change what others set in a group, if it is that. Its admins may, and owners of the bot.
+    pub(super) async fn refuse_if(&self, is_of_others: bool, asker: Asker<'_>) -> Option<Text> {
+        if !is_of_others || self.is_by_owner(asker) {
+            return None;
+        }
+        match asker.person {
+            // An admin wrote as the group.
+            Some(person) if person.id == asker.chat => None,
+            Some(person) if person.id.0 > 0 => {
+                match self.access()?.is_group_admin(asker.chat, person.id).await {
+                    Some(true) => None,
+                    Some(false) => Some(views::access::for_admins_only()),
+                    None => Some(views::access::admins_unknown()),
+                }
+            }
+            _ => Some(views::access::for_admins_only()),
+        }
+    }
+
     /// Asks the owners for a change, if it is possible.
     pub(super) async fn propose(&self, asker: Asker<'_>, change: ProposedChange) -> Reply {
         let (chat, time) = (asker.chat, self.recorder.now());
@@ -42,9 +62,8 @@ impl Chat {
                 return texts::too_many().into();
             }
         }
-        let event = Event::new(time, EventKind::NameProposed { chat, change: change.clone() });
-        let event = event.by(asker.person);
-        if let Err(failed) = self.change_all(vec![event], asker.update).await {
+        let proposed = EventKind::NameProposed { chat, change: change.clone() };
+        if let Err(failed) = self.change_all(asker, vec![proposed]).await {
             return failed.into();
         }
         let question = {
@@ -71,12 +90,11 @@ impl Chat {
     /// An owner's answer to a proposal. Of several answers the first counts.
     pub(super) async fn answer_proposal(
         &self,
-        owner: ChatId,
+        asker: Asker<'_>,
         (proposal, accepted): (Offset, bool),
-        update: Option<u32>,
     ) -> PressReply {
         let _answering = self.answering.lock().await;
-        let time = self.recorder.now();
+        let (owner, time) = (asker.chat, self.recorder.now());
         let Some(open) = self.recorder.state().proposals().get(proposal, time).cloned() else {
             return notify(texts::IS_OVER);
         };
@@ -88,8 +106,7 @@ impl Chat {
         };
         let accepted = change.is_some();
         let answered = EventKind::ProposalAnswered { proposal, by: owner, accepted };
-        let events = change.into_iter().chain([answered]).map(|kind| Event::new(time, kind)).collect();
-        if let Err(failed) = self.change_all(events, update).await {
+        if let Err(failed) = self.change_all(asker, change.into_iter().chain([answered]).collect()).await {
             return PressReply::Send(failed.into());
         }
         if let Some(access) = self.access() {

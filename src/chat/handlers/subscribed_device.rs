@@ -47,6 +47,8 @@ pub(super) enum PreferenceOwner {
     Chat {
         /// A member of each of the chat's subscriptions.
         subscriptions: Vec<DeviceKey>,
+        /// Whether somebody else set one of them.
+        is_of_others: bool,
         remaining: bool,
     },
 }
@@ -55,8 +57,8 @@ pub(super) enum PreferenceOwner {
 pub(super) fn found_subscription<V>(
     state: &State,
     set: &Subscriptions<V>,
-    chat: ChatId,
-    query: &str,
+    (chat, query): (ChatId, &str),
+    is_of_others: impl Fn(&V) -> bool,
 ) -> (PreferenceOwner, String) {
     let found = which_device(state, query).ok().and_then(|found| found.key());
     let Some(device) = found.or_else(|| phone_in_text(query, false).map(DeviceKey::Phone)) else {
@@ -70,8 +72,9 @@ pub(super) fn found_subscription<V>(
     let from_terminal = chat != ChatId::TERMINAL && of(ChatId::TERMINAL).next().is_some();
     let subscriptions: Vec<DeviceKey> = of(chat).filter_map(|members| members.first().cloned()).collect();
     let shown = |by| shown_members(state, of(by).flatten());
+    let is_of_others = meant.iter().any(|(by, one)| *by == chat && is_of_others(&one.value));
     match (subscriptions.is_empty(), from_terminal) {
-        (false, remaining) => (PreferenceOwner::Chat { subscriptions, remaining }, shown(chat)),
+        (false, remaining) => (PreferenceOwner::Chat { subscriptions, is_of_others, remaining }, shown(chat)),
         (true, true) => (PreferenceOwner::TerminalOnly, shown(ChatId::TERMINAL)),
         (true, false) => (PreferenceOwner::Nobody, query.to_owned()),
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dot11::{MacAddr, Ssid};
-use store::event::{ChatId, Event, EventKind, Pattern, Timestamp};
-use store::state::{MEMBERS_LIMIT, State, fold_case};
+use store::event::{ChatId, EventKind, Pattern};
+use store::state::{Follow, Ignored, MEMBERS_LIMIT, State, Watch, fold_case};
 
 use super::subscribed_device::{Meant, PreferenceOwner, evidence, found_subscription, shown_members};
 use crate::chat::callbacks::Callback;
@@ -14,7 +14,7 @@ use crate::chat::model::lookup::{FoundDevice, LookupResult, which_device};
 use crate::chat::model::phone::keep_phone;
 use crate::chat::model::watch_target::{WatchTarget, watch_hash};
 use crate::chat::views::subscriptions as texts;
-use crate::chat::{Button, Chat, Reply, views};
+use crate::chat::{Asker, Button, Chat, Reply, views};
 use crate::text::Text;
 
 /// Networks that one chat may watch.
@@ -59,62 +59,61 @@ impl<'a> WatchedNetworks<'a> {
 impl Chat {
     pub(in crate::chat) async fn watch(
         &self,
-        chat: ChatId,
+        asker: Asker<'_>,
         target: WatchTarget,
         reason: Option<String>,
-        update: Option<u32>,
-    ) -> Text {
-        let full = {
+    ) -> Reply {
+        let chat = asker.chat;
+        let (full, is_of_others) = {
             let state = self.recorder.state();
             let watches = state.watches();
-            match &target {
-                WatchTarget::Network(ssid) => {
+            let full = match &target {
+                WatchTarget::Network(_) => {
                     let count = watches.iter().filter(|(_, by, _)| *by == chat).count();
-                    (watches.get(ssid, chat).is_none() && count >= WATCHES_PER_CHAT)
-                        .then(|| texts::too_many_watches(WATCHES_PER_CHAT))
+                    (count >= WATCHES_PER_CHAT).then(|| texts::too_many_watches(WATCHES_PER_CHAT))
                 }
-                WatchTarget::Pattern(pattern) => {
+                WatchTarget::Pattern(_) => {
                     let count = watches.patterns().filter(|(_, by, _)| *by == chat).count();
-                    (watches.pattern(pattern, chat).is_none() && count >= PATTERNS_PER_CHAT)
-                        .then(|| texts::too_many_patterns(PATTERNS_PER_CHAT))
+                    (count >= PATTERNS_PER_CHAT).then(|| texts::too_many_patterns(PATTERNS_PER_CHAT))
                 }
+            };
+            match watch_of(&state, &target, chat) {
+                Some(watch) => (None, asker.is_of_others(watch.set_by.as_ref())),
+                None => (full, false),
             }
         };
-        if let Some(full) = full {
-            return full;
+        if let Some(refused) = full.or(self.refuse_if(is_of_others, asker).await) {
+            return refused.into();
         }
         let done = texts::watching(&target, reason.as_deref());
-        let time = self.recorder.now();
-        let event = match target {
-            WatchTarget::Network(ssid) => Event::new(time, EventKind::Watch { chat, ssid, reason }),
-            WatchTarget::Pattern(pattern) => {
-                Event::new(time, EventKind::WatchPattern { chat, pattern, reason })
-            }
+        let kind = match target {
+            WatchTarget::Network(ssid) => EventKind::Watch { chat, ssid, reason },
+            WatchTarget::Pattern(pattern) => EventKind::WatchPattern { chat, pattern, reason },
         };
-        self.change(event, update, done).await
+        self.change(asker, vec![kind], done).await
     }
 
     /// Stops the chat's own watch. A watch of the terminal, for all chats, can only be stopped there.
-    pub(in crate::chat) async fn unwatch(
-        &self,
-        chat: ChatId,
-        target: WatchTarget,
-        update: Option<u32>,
-    ) -> Text {
-        let (is_own, remaining) = {
+    pub(in crate::chat) async fn unwatch(&self, asker: Asker<'_>, target: WatchTarget) -> Reply {
+        let chat = asker.chat;
+        let (is_of_others, remaining) = {
             let state = self.recorder.state();
-            (is_watched_by(&state, &target, chat), remaining_watch(&state, &target, chat))
+            let watch = watch_of(&state, &target, chat);
+            let is_of_others = watch.map(|watch| asker.is_of_others(watch.set_by.as_ref()));
+            (is_of_others, remaining_watch(&state, &target, chat))
         };
-        if !is_own {
-            return texts::was_not_watched(&target, remaining.as_ref());
+        let Some(is_of_others) = is_of_others else {
+            return texts::was_not_watched(&target, remaining.as_ref()).into();
+        };
+        if let Some(refused) = self.refuse_if(is_of_others, asker).await {
+            return refused.into();
         }
         let done = texts::unwatched(&target, remaining.as_ref());
-        let time = self.recorder.now();
-        let event = match target {
-            WatchTarget::Network(ssid) => Event::new(time, EventKind::Unwatch { chat, ssid }),
-            WatchTarget::Pattern(pattern) => Event::new(time, EventKind::UnwatchPattern { chat, pattern }),
+        let kind = match target {
+            WatchTarget::Network(ssid) => EventKind::Unwatch { chat, ssid },
+            WatchTarget::Pattern(pattern) => EventKind::UnwatchPattern { chat, pattern },
         };
-        self.change(event, update, done).await
+        self.change(asker, vec![kind], done).await
     }
 
     /// A chat sees its own watches and those of the terminal; the terminal sees all.
@@ -137,12 +136,17 @@ impl Chat {
             })
             .collect();
         let ignored = state.mutes().ignored().iter().filter(|(by, _)| is_meant(*by));
-        let mut ignored: Vec<String> =
-            ignored.map(|(_, ignored)| shown_members(&state, &ignored.members)).collect();
+        let mut ignored: Vec<texts::IgnoredDevice> = ignored
+            .map(|(by, ignored)| texts::IgnoredDevice {
+                device: shown_members(&state, &ignored.members),
+                by,
+                ignored: &ignored.value,
+            })
+            .collect();
         // Names before addresses.
         let order = |shown: &str| (shown.parse::<MacAddr>().is_ok(), fold_case(shown));
         follows.sort_by_cached_key(|followed| order(&followed.device));
-        ignored.sort_by_cached_key(|device| order(device));
+        ignored.sort_by_cached_key(|ignored| order(&ignored.device));
         let now = self.recorder.now();
         let mute = state.mutes().get(chat).filter(|mute| now < mute.until);
         texts::watches(
@@ -154,19 +158,14 @@ impl Chat {
     }
 
     /// Applies a preference.
-    pub(in crate::chat) async fn apply(
-        &self,
-        chat: ChatId,
-        preference: AlertPreference,
-        update: Option<u32>,
-    ) -> Reply {
+    pub(in crate::chat) async fn apply(&self, asker: Asker<'_>, preference: AlertPreference) -> Reply {
         match preference {
-            AlertPreference::Follow(query) => self.follow(chat, &query, update).await,
-            AlertPreference::Unfollow(query) => self.unfollow(chat, &query, update).await.into(),
-            AlertPreference::Mute(length) => self.mute(chat, length, update).await.into(),
-            AlertPreference::Unmute => self.unmute(chat, update).await.into(),
-            AlertPreference::Ignore(query) => self.ignore(chat, &query, update).await,
-            AlertPreference::Unignore(query) => self.unignore(chat, &query, update).await.into(),
+            AlertPreference::Follow(query) => self.follow(asker, &query).await,
+            AlertPreference::Unfollow(query) => self.unfollow(asker, &query).await,
+            AlertPreference::Mute(length) => self.mute(asker, length).await,
+            AlertPreference::Unmute => self.unmute(asker).await,
+            AlertPreference::Ignore(query) => self.ignore(asker, &query).await,
+            AlertPreference::Unignore(query) => self.unignore(asker, &query).await,
         }
     }
 
@@ -189,8 +188,9 @@ impl Chat {
         WatchedNetworks::for_chat(chat, &self.recorder.state()).watch_by_hash(hash)
     }
 
-    pub(in crate::chat) async fn follow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
-        let (events, done) = {
+    pub(in crate::chat) async fn follow(&self, asker: Asker<'_>, query: &str) -> Reply {
+        let chat = asker.chat;
+        let (kinds, is_of_others, done) = {
             let state = self.recorder.state();
             let (found, silence) = match self.device_and_silence(&state, query) {
                 Ok(meant) => meant,
@@ -204,13 +204,13 @@ impl Chat {
             if meant.known.is_empty() && state.follows().count(chat) >= DEVICES_PER_CHAT {
                 return texts::too_many_follows(DEVICES_PER_CHAT).into();
             }
-            let known = meant.known.first().map(|follow| follow.value.silence());
-            let silence = silence.or(known).unwrap_or(self.follow_silence);
-            let is_new = known != Some(silence) || !meant.is_covered();
+            let before = meant.known.first().map(|follow| follow.value.silence());
+            let silence = silence.or(before).unwrap_or(self.follow_silence);
+            let is_new = before != Some(silence) || !meant.is_covered();
             let last_seen = state.last_seen_of(&meant.members).map(|(_, last)| last);
-            let Meant { device, members, shown, .. } = meant;
-            let time = self.recorder.now();
-            let done = texts::following(&shown, is_new, silence, last_seen, (time, self.zone));
+            let Meant { device, members, shown, known } = meant;
+            let times = (self.recorder.now(), self.zone);
+            let done = texts::following(&shown, is_new, silence, last_seen, times);
             let done = done.append_text(caveat(&state, &found));
             if !is_new {
                 return done.into();
@@ -218,11 +218,12 @@ impl Chat {
             let silence_seconds = silence.as_secs();
             let members = evidence(&device, members);
             let follow = EventKind::Follow { chat, device, silence_seconds, members };
-            (with_phones_kept(&state, &found, follow, time), done)
+            let is_of_others = known.iter().any(|follow| asker.is_of_others(follow.value.set_by.as_ref()));
+            (with_phones_kept(&state, &found, follow), is_of_others, done)
         };
-        match self.change_all(events, update).await {
-            Ok(()) => done.into(),
-            Err(failed) => failed.into(),
+        match self.refuse_if(is_of_others, asker).await {
+            Some(refused) => refused.into(),
+            None => self.change(asker, kinds, done).await,
         }
     }
 
@@ -260,31 +261,25 @@ impl Chat {
         }
     }
 
-    pub(in crate::chat) async fn unfollow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+    pub(in crate::chat) async fn unfollow(&self, asker: Asker<'_>, query: &str) -> Reply {
+        let chat = asker.chat;
         let (owner, shown) = {
             let state = self.recorder.state();
-            found_subscription(&state, state.follows(), chat, query)
+            let is_of_others = |follow: &Follow| asker.is_of_others(follow.set_by.as_ref());
+            found_subscription(&state, state.follows(), (chat, query), is_of_others)
         };
         match owner {
-            PreferenceOwner::Nobody => texts::was_not_followed(&self.device_display_name(query)),
-            PreferenceOwner::TerminalOnly => texts::followed_at_the_terminal(&shown),
-            PreferenceOwner::Chat { subscriptions, remaining } => {
+            PreferenceOwner::Nobody => texts::was_not_followed(&self.device_display_name(query)).into(),
+            PreferenceOwner::TerminalOnly => texts::followed_at_the_terminal(&shown).into(),
+            PreferenceOwner::Chat { subscriptions, is_of_others, remaining } => {
+                if let Some(refused) = self.refuse_if(is_of_others, asker).await {
+                    return refused.into();
+                }
                 let unfollow = |device| EventKind::Unfollow { chat, device };
-                let events = subscriptions.into_iter().map(unfollow);
-                self.change_subscriptions(events, update, texts::unfollowed(&shown, remaining)).await
+                let kinds = subscriptions.into_iter().map(unfollow).collect();
+                self.change(asker, kinds, texts::unfollowed(&shown, remaining)).await
             }
         }
-    }
-
-    async fn change_subscriptions(
-        &self,
-        kinds: impl Iterator<Item = EventKind>,
-        update: Option<u32>,
-        done: Text,
-    ) -> Text {
-        let time = self.recorder.now();
-        let events = kinds.map(|kind| Event::new(time, kind)).collect();
-        self.change_all(events, update).await.map_or_else(|failed| failed, |()| done)
     }
 
     /// The device's name, or else the query.
@@ -295,26 +290,33 @@ impl Chat {
         }
     }
 
-    pub(in crate::chat) async fn mute(&self, chat: ChatId, length: Duration, update: Option<u32>) -> Text {
-        let time = self.recorder.now();
-        let until = time.saturating_add(length);
-        let done = texts::muted(until, self.zone);
-        self.change(Event::new(time, EventKind::Mute { chat, until }), update, done).await
+    /// Mutes the chat. In a group that keeps alerts from the others, too.
+    pub(in crate::chat) async fn mute(&self, asker: Asker<'_>, length: Duration) -> Reply {
+        let chat = asker.chat;
+        let is_of_others = others_are_alerted(&self.recorder.state(), asker);
+        if let Some(refused) = self.refuse_if(is_of_others, asker).await {
+            return refused.into();
+        }
+        let until = self.recorder.now().saturating_add(length);
+        self.change(asker, vec![EventKind::Mute { chat, until }], texts::muted(until, self.zone)).await
     }
 
-    async fn unmute(&self, chat: ChatId, update: Option<u32>) -> Text {
-        let mute = self.recorder.state().mutes().get(chat).cloned();
-        match mute {
-            Some(mute) => {
-                let event = Event::new(self.recorder.now(), EventKind::Unmute { chat });
-                self.change(event, update, texts::unmuted(mute.suppressed)).await
+    async fn unmute(&self, asker: Asker<'_>) -> Reply {
+        let mute = self.recorder.state().mutes().get(asker.chat).cloned();
+        let Some(mute) = mute else { return texts::was_not_muted().into() };
+        match self.refuse_if(asker.is_of_others(mute.set_by.as_ref()), asker).await {
+            Some(refused) => refused.into(),
+            None => {
+                let unmute = EventKind::Unmute { chat: asker.chat };
+                self.change(asker, vec![unmute], texts::unmuted(mute.suppressed)).await
             }
-            None => texts::was_not_muted(),
         }
     }
 
-    pub(in crate::chat) async fn ignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
-        let (events, done) = {
+    /// Ignores a device. In a group that keeps alerts about it from the others, too.
+    pub(in crate::chat) async fn ignore(&self, asker: Asker<'_>, query: &str) -> Reply {
+        let chat = asker.chat;
+        let (kinds, is_of_others, done) = {
             let state = self.recorder.state();
             let found = match which_device(&state, query) {
                 Ok(found) => found,
@@ -335,46 +337,65 @@ impl Chat {
             if meant.known.is_empty() && ignored.count(chat) >= DEVICES_PER_CHAT {
                 return texts::too_many_ignored(DEVICES_PER_CHAT).into();
             }
-            let Meant { device, members, shown, .. } = meant;
+            let Meant { device, members, shown, known } = meant;
             let done = texts::ignoring(&shown);
             let done = done.append_text(caveat(&state, &found));
             let members = evidence(&device, members);
             let ignore = EventKind::Ignore { chat, device, members };
-            (with_phones_kept(&state, &found, ignore, self.recorder.now()), done)
+            let extends_others =
+                known.iter().any(|ignored| asker.is_of_others(ignored.value.set_by.as_ref()));
+            let is_of_others = extends_others || others_are_alerted(&state, asker);
+            (with_phones_kept(&state, &found, ignore), is_of_others, done)
         };
-        match self.change_all(events, update).await {
-            Ok(()) => done.into(),
-            Err(failed) => failed.into(),
+        match self.refuse_if(is_of_others, asker).await {
+            Some(refused) => refused.into(),
+            None => self.change(asker, kinds, done).await,
         }
     }
 
-    pub(in crate::chat) async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+    pub(in crate::chat) async fn unignore(&self, asker: Asker<'_>, query: &str) -> Reply {
+        let chat = asker.chat;
         let (owner, shown) = {
             let state = self.recorder.state();
-            found_subscription(&state, state.mutes().ignored(), chat, query)
+            let is_of_others = |ignored: &Ignored| asker.is_of_others(ignored.set_by.as_ref());
+            found_subscription(&state, state.mutes().ignored(), (chat, query), is_of_others)
         };
         match owner {
-            PreferenceOwner::Nobody => texts::was_not_ignored(&self.device_display_name(query)),
-            PreferenceOwner::TerminalOnly => texts::ignored_at_the_terminal(&shown),
-            PreferenceOwner::Chat { subscriptions, remaining } => {
+            PreferenceOwner::Nobody => texts::was_not_ignored(&self.device_display_name(query)).into(),
+            PreferenceOwner::TerminalOnly => texts::ignored_at_the_terminal(&shown).into(),
+            PreferenceOwner::Chat { subscriptions, is_of_others, remaining } => {
+                if let Some(refused) = self.refuse_if(is_of_others, asker).await {
+                    return refused.into();
+                }
                 let unignore = |device| EventKind::Unignore { chat, device };
-                let events = subscriptions.into_iter().map(unignore);
-                self.change_subscriptions(events, update, texts::unignored(&shown, remaining)).await
+                let kinds = subscriptions.into_iter().map(unignore).collect();
+                self.change(asker, kinds, texts::unignored(&shown, remaining)).await
             }
         }
     }
 }
 
-fn is_watched_by(state: &State, target: &WatchTarget, by: ChatId) -> bool {
+/// Whether somebody else than the asker set what alerts this group, or maybe did.
+fn others_are_alerted(state: &State, asker: Asker<'_>) -> bool {
+    let watches = state.watches().iter().map(|(_, by, watch)| (by, &watch.set_by));
+    let patterns = state.watches().patterns().map(|(_, by, watch)| (by, &watch.set_by));
+    let follows = state.follows().iter().map(|(by, follow)| (by, &follow.value.set_by));
+    let doorbell = state.doorbells().get(asker.chat).map(|doorbell| (asker.chat, &doorbell.set_by));
+    let all = watches.chain(patterns).chain(follows).chain(doorbell);
+    let all = all.filter(|(by, _)| [asker.chat, ChatId::TERMINAL].contains(by));
+    all.into_iter().any(|(_, set_by)| asker.is_of_others(set_by.as_ref()))
+}
+
+fn watch_of<'a>(state: &'a State, target: &WatchTarget, by: ChatId) -> Option<&'a Watch> {
     match target {
-        WatchTarget::Network(ssid) => state.watches().get(ssid, by).is_some(),
-        WatchTarget::Pattern(pattern) => state.watches().pattern(pattern, by).is_some(),
+        WatchTarget::Network(ssid) => state.watches().get(ssid, by),
+        WatchTarget::Pattern(pattern) => state.watches().pattern(pattern, by),
     }
 }
 
 /// Another watch that still covers `target`, besides the chat's own watch on exactly that.
 fn remaining_watch(state: &State, target: &WatchTarget, chat: ChatId) -> Option<texts::RemainingWatch> {
-    if chat != ChatId::TERMINAL && is_watched_by(state, target, ChatId::TERMINAL) {
+    if chat != ChatId::TERMINAL && watch_of(state, target, ChatId::TERMINAL).is_some() {
         return Some(texts::RemainingWatch { by: target.clone(), from_terminal: true });
     }
     let WatchTarget::Network(ssid) = target else { return None };
@@ -385,12 +406,12 @@ fn remaining_watch(state: &State, target: &WatchTarget, chat: ChatId) -> Option<
 }
 
 /// The change, and before it the events that keep the phones that it is about, with their names.
-fn with_phones_kept(state: &State, found: &FoundDevice, change: EventKind, time: Timestamp) -> Vec<Event> {
+fn with_phones_kept(state: &State, found: &FoundDevice, change: EventKind) -> Vec<EventKind> {
     let kept = found.phones.iter().filter_map(|phone| {
         let group = state.grouping().group(*phone)?;
         keep_phone(state, *phone, group.name.clone(), group.is_named_by_member)
     });
-    kept.chain([change]).map(|kind| Event::new(time, kind)).collect()
+    kept.chain([change]).collect()
 }
 
 /// How well the phones among the device's addresses are recognised.

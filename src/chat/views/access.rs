@@ -103,6 +103,23 @@ pub(in crate::chat) fn for_owners_only(command: &Command) -> Text {
     Text::plain(format_args!("❌ Only the bot's owner can use /{}. Ask whoever invited you.", command.name))
 }
 
+/// The reply to a member of a group who may not change what others set there.
+pub(in crate::chat) fn for_admins_only() -> Text {
+    Text::plain(
+        "❌ Only admins of this group and the bot's owners can do that, since it changes what others set or get here. Ask \
+         one of them.",
+    )
+}
+
+/// As [`for_admins_only`], if Telegram does not say who the admins are.
+pub(in crate::chat) fn admins_unknown() -> Text {
+    Text::plain(
+        "❌ Only admins of this group and the bot's owners can do that, since it changes what others set or get here. \
+         Telegram does not tell me whether you are an admin. Try again in a minute. If that does not help, make me an admin \
+         of this group, or ask an owner of the bot.",
+    )
+}
+
 /// The reply to an owner's command if there is no owner.
 pub(in crate::chat) fn nobody_owns(command: &Command) -> Text {
     Text::plain(format_args!(

@@ -13,7 +13,7 @@ pub(in crate::chat) fn shown(
     quiet_hours: Option<&str>,
     learned: Duration,
 ) -> Text {
-    let Some(Doorbell { min_dbm, stay_seconds, only_in_quiet_hours }) = doorbell else { return is_off() };
+    let Some(Doorbell { min_dbm, stay_seconds, only_in_quiet_hours, .. }) = doorbell else { return is_off() };
     let when = match quiet_hours.filter(|_| *only_in_quiet_hours) {
         Some(hours) => format!(" during quiet hours ({hours})"),
         None => String::new(),

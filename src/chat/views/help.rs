@@ -10,6 +10,13 @@ pub(in crate::chat) fn start() -> Text {
         .append_text(help(false))
 }
 
+/// All commands, in a group.
+pub(in crate::chat) fn help_in_group() -> Text {
+    help(false).append(
+        "\n\nIn a group everybody sets alerts. Only its admins and the bot's owners change what others set, or mute the group.",
+    )
+}
+
 /// All commands, with those for owners if `to_owner`.
 pub(in crate::chat) fn help(to_owner: bool) -> Text {
     let text = Text::default()

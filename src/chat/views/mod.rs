@@ -27,13 +27,13 @@ mod usage_error;
 
 use store::recorder::ChangeError;
 
-use super::message::File;
-use crate::text::Text;
+use super::message::{Asker, File, Reply};
 use crate::text::format::reason;
+use crate::text::{Text, printable};
 
 pub use card::device_reply;
 pub(super) use card::{ambiguous_matches, found_buttons};
-pub(super) use help::{help, page_command, start, unknown_command};
+pub(super) use help::{help, help_in_group, page_command, start, unknown_command};
 pub(super) use history::{
     READING_BROKEN_OFF, chart, chart_buttons, chart_labels, chart_subtitle, exported_networks,
     exported_probes, log_unreadable, probes, reading, waiting_to_read,
@@ -46,6 +46,20 @@ pub(super) use names::{
 };
 pub(super) use strangers::strangers;
 pub(super) use usage_error::usage_error;
+
+/// In a group, the reply says who made the change.
+pub(super) fn by_whom(reply: Reply, asker: Asker<'_>) -> Reply {
+    match asker.person.filter(|_| asker.is_in_group()) {
+        Some(person) if person.id == asker.chat => {
+            Reply { text: reply.text.append("\nBy an admin of this group."), ..reply }
+        }
+        Some(person) => {
+            let text = reply.text.append(format_args!("\nBy {}", printable(&person.name)));
+            Reply { text, ..reply }
+        }
+        None => reply,
+    }
+}
 
 /// A change that was not made, or is not durable yet.
 pub fn change_failed(error: &ChangeError) -> Text {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use dot11::{MacAddr, Ssid};
-use store::event::{ChatId, Timestamp};
-use store::state::{Follow, Mute, Watch};
+use store::event::{ChatId, Person, Timestamp};
+use store::state::{Follow, Ignored, Mute, Watch};
 
 use super::alerts::mute_ended;
 use super::lists::{ENTRY_LENGTH, page_suffix, with_page_buttons};
@@ -135,12 +135,19 @@ pub(in crate::chat) struct Followed<'a> {
     pub(in crate::chat) last_seen: Option<Timestamp>,
 }
 
+/// An ignored device, as `/watches` shows it.
+pub(in crate::chat) struct IgnoredDevice<'a> {
+    pub(in crate::chat) device: String,
+    pub(in crate::chat) by: ChatId,
+    pub(in crate::chat) ignored: &'a Ignored,
+}
+
 /// What a chat is alerted about, and what not.
 pub(in crate::chat) struct Subscriptions<'a> {
     /// Networks and patterns as `/watch` accepts them, with who set them.
     pub(in crate::chat) watches: Vec<(String, ChatId, &'a Watch)>,
     pub(in crate::chat) follows: Vec<Followed<'a>>,
-    pub(in crate::chat) ignored: Vec<String>,
+    pub(in crate::chat) ignored: Vec<IgnoredDevice<'a>>,
     pub(in crate::chat) mute: Option<&'a Mute>,
 }
 
@@ -152,10 +159,12 @@ pub(in crate::chat) fn watches(
     (now, zone): (Timestamp, Tz),
 ) -> Reply {
     let Subscriptions { watches, follows, ignored, mute } = subscriptions;
-    let set_by = |by: ChatId| match by {
-        _ if by == asked_by => String::new(),
-        ChatId::TERMINAL => ", set at the terminal".to_owned(),
-        by => format!(", set in chat {by}"),
+    // In a group, who it was.
+    let set_by = |by: ChatId, person: &Option<Person>| match (by, person) {
+        (by, Some(person)) if by == asked_by && by.0 < 0 => format!(", set by {}", printable(&person.name)),
+        (by, _) if by == asked_by => String::new(),
+        (ChatId::TERMINAL, _) => ", set at the terminal".to_owned(),
+        (by, _) => format!(", set in chat {by}"),
     };
     let watched = watches.iter().map(|(ssid, by, watch)| {
         let text = Text::default().code(ssid);
@@ -163,20 +172,32 @@ pub(in crate::chat) fn watches(
             Some(reason) => text.append(format_args!(": {}", printable(reason))),
             None => text,
         };
-        (WATCHED, text.append(format_args!(" (since {}{})", shown_time(watch.since, zone), set_by(*by))))
+        let set_by = set_by(*by, &watch.set_by);
+        (WATCHED, text.append(format_args!(" (since {}{set_by})", shown_time(watch.since, zone))))
     });
     let followed = follows.iter().map(|Followed { device, by, follow, last_seen }| {
         let minutes = follow.silence_seconds / 60;
         let text = Text::plain(printable(device)).append(format_args!(
             ": {} (gone after {minutes} min of silence{})",
             whereabouts(follow, *last_seen, now),
-            set_by(*by)
+            set_by(*by, &follow.set_by)
         ));
         (FOLLOWED, text)
     });
-    let ignored = ignored.iter().map(|device| (IGNORED, Text::plain(printable(device))));
+    let ignored = ignored.iter().map(|IgnoredDevice { device, by, ignored }| {
+        let text = Text::plain(printable(device));
+        let set_by = set_by(*by, &ignored.set_by);
+        let set_by = set_by.strip_prefix(", ").filter(|_| by == &asked_by);
+        (IGNORED, set_by.map_or(text.clone(), |set_by| text.append(format_args!(" ({set_by})"))))
+    });
     let page = Page::of(watched.chain(followed).chain(ignored).collect(), page);
-    let mut parts: Vec<Text> = mute.map(|mute| muted(mute.until, zone)).into_iter().collect();
+    let mute = mute.map(|mute| {
+        let text = muted(mute.until, zone);
+        let set_by = set_by(asked_by, &mute.set_by);
+        let set_by = set_by.strip_prefix(", ").map(|set_by| format!(" ({set_by})"));
+        text.append(set_by.unwrap_or_default())
+    });
+    let mut parts: Vec<Text> = mute.into_iter().collect();
     if watches.is_empty() && page.number == 0 {
         parts.push(Text::plain("👁 No network is watched. Start with /watch SSID [reason]."));
     }

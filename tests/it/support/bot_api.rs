@@ -59,6 +59,8 @@ struct State {
     deleted: BTreeSet<(i64, i64)>,
     /// Groups and channels that the bot has left.
     left: BTreeSet<i64>,
+    /// Admins, by group.
+    admins: BTreeSet<(i64, i64)>,
     /// Closed topics of forums, by chat; `None` is General.
     closed_topics: BTreeSet<(i64, Option<i64>)>,
     /// Button presses without an answer so far.
@@ -254,6 +256,13 @@ impl BotApi {
     pub fn fail_next(&self, method: &str, count: usize, fault: Fault) {
         self.change(|state| {
             state.faults.push(PlannedFault { method: method.to_owned(), left: count, fault });
+        });
+    }
+
+    /// Makes a user an admin of a group.
+    pub fn make_admin(&self, chat_id: i64, user_id: i64) {
+        self.change(|state| {
+            state.admins.insert((chat_id, user_id));
         });
     }
 

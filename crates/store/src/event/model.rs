@@ -20,8 +20,7 @@ pub struct Event {
     /// When it happened. `None` for kinds that the log keeps without a time. A probe's is its
     /// [`Probe::corrected_time`].
     pub time: Option<Timestamp>,
-    /// The person who asked for it in Telegram. `None` if nobody did, if they wrote as a channel, at the terminal, and in
-    /// logs of earlier versions.
+    /// The person who asked for it in Telegram. `None` if nobody did, at the terminal, and in logs of earlier versions.
     pub person: Option<Box<Person>>,
     /// What happened.
     pub kind: EventKind,
@@ -30,7 +29,7 @@ pub struct Event {
 /// A person in Telegram.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
-    /// Their private chat with the bot.
+    /// Their private chat with the bot. Who writes as a group or a channel has the ID of that.
     pub id: ChatId,
     /// What they called themselves: anything.
     pub name: String,

@@ -16,7 +16,7 @@ use super::alerts::{Alert, Presence};
 use super::clock_step::ClockStep;
 use super::dirty_map::DirtyMap;
 use super::grouping::OUT_OF_RANGE;
-use crate::event::{ChatId, DeviceKey, MessageId, Offset, Probe, StrangerReason, Timestamp};
+use crate::event::{ChatId, DeviceKey, MessageId, Offset, Person, Probe, StrangerReason, Timestamp};
 use dot11::MacAddr;
 
 /// Rows of devices that came near.
@@ -38,6 +38,9 @@ pub struct Doorbell {
     /// Whether it rings only during quiet hours, and its alerts are sent then.
     #[serde(default)]
     pub only_in_quiet_hours: bool,
+    /// Who set it, if that is known: the last person who changed it.
+    #[serde(default)]
+    pub set_by: Option<Person>,
 }
 
 /// A device that came near.

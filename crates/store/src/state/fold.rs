@@ -14,6 +14,7 @@ use super::names::{Names, fold_case};
 use super::proposals::Proposal;
 use super::signatures::model_key;
 use super::subscriptions::MEMBERS_LIMIT;
+use super::watches::Watch;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, GroupId, Offset, PhoneEvidence, Probe,
     Timestamp,
@@ -32,45 +33,61 @@ impl State {
         while self.continue_eviction() {}
         // Every kind whose fold depends on a time has one: the log holds no such event without.
         let time = event.time.or(self.newest_time()).unwrap_or(Timestamp::from_micros(0));
+        let person = || event.person.as_deref().cloned();
         match &event.kind {
             EventKind::Probe(probe) => self.fold_probe(offset, probe),
             EventKind::Signature { signature, elements } => {
                 self.keep_elements(*signature, elements);
             }
             EventKind::Watch { chat, ssid, reason } => {
-                self.watches.set(ssid, self.chats.current(*chat), time, reason.clone());
+                let watch = Watch { since: time, reason: reason.clone(), set_by: person() };
+                self.watches.set(ssid, self.chats.current(*chat), watch);
             }
             EventKind::Unwatch { chat, ssid } => self.watches.remove(ssid, self.chats.current(*chat)),
             EventKind::WatchPattern { chat, pattern, reason } => {
-                self.watches.set_pattern(pattern, self.chats.current(*chat), time, reason.clone());
+                let watch = Watch { since: time, reason: reason.clone(), set_by: person() };
+                self.watches.set_pattern(pattern, self.chats.current(*chat), watch);
             }
             EventKind::UnwatchPattern { chat, pattern } => {
                 self.watches.remove_pattern(pattern, self.chats.current(*chat));
             }
             EventKind::Follow { chat, device, silence_seconds, members } => {
                 let members = self.members_at_event(device, members);
-                self.follow(time, self.chats.current(*chat), members, *silence_seconds);
+                let follow = Follow {
+                    since: time,
+                    silence_seconds: *silence_seconds,
+                    is_here: false,
+                    set_by: person(),
+                };
+                self.follow(self.chats.current(*chat), members, follow);
             }
             EventKind::Unfollow { chat, device } => {
                 self.follows.remove(&self.members_of(device), self.chats.current(*chat));
             }
             EventKind::Left { .. } => self.fold_departure(offset, time, &event.kind),
             EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours } => {
-                let (min_dbm, stay_seconds) = (*min_dbm, *stay_seconds);
-                let doorbell = Doorbell { min_dbm, stay_seconds, only_in_quiet_hours: *only_in_quiet_hours };
+                let doorbell = Doorbell {
+                    min_dbm: *min_dbm,
+                    stay_seconds: *stay_seconds,
+                    only_in_quiet_hours: *only_in_quiet_hours,
+                    set_by: person(),
+                };
                 self.doorbells.set(self.chats.current(*chat), doorbell);
             }
             EventKind::DoorbellOff { chat } => self.doorbells.remove_chat(self.chats.current(*chat)),
             EventKind::StrangerLeft { .. } => self.fold_stranger_left(offset, time, &event.kind),
-            EventKind::Mute { chat, until } => self.mutes.mute(self.chats.current(*chat), *until),
+            EventKind::Mute { chat, until } => self.mutes.mute(self.chats.current(*chat), *until, person()),
             EventKind::Unmute { chat } => self.mutes.unmute(self.chats.current(*chat)),
             EventKind::MuteReported { chat, count } => {
                 self.mutes.reported(self.chats.current(*chat), *count, time);
             }
             EventKind::Ignore { chat, device, members } => {
                 let members = self.members_at_event(device, members);
-                let ignored = Ignored { since: time };
-                self.mutes.ignored.set(self.chats.current(*chat), members, |known| known.unwrap_or(ignored));
+                let set = |known: Option<Ignored>| {
+                    let since = known.map_or(time, |known| known.since);
+                    Ignored { since, set_by: person() }
+                };
+                self.mutes.ignored.set(self.chats.current(*chat), members, set);
             }
             EventKind::Unignore { chat, device } => {
                 self.mutes.ignored.remove(&self.members_of(device), self.chats.current(*chat));
@@ -96,8 +113,7 @@ impl State {
             }
             EventKind::NameProposed { chat, change } => {
                 let chat = self.chats.current(*chat);
-                let (person, change) = (event.person.as_deref().cloned(), change.clone());
-                self.proposals.add(offset, Proposal { time, chat, person, change });
+                self.proposals.add(offset, Proposal { time, chat, person: person(), change: change.clone() });
             }
             EventKind::ProposalAnswered { proposal, .. } => self.proposals.answer(*proposal),
             EventKind::SetGrouping { mode } => self.grouping.set_mode(*mode),
@@ -205,14 +221,15 @@ impl State {
     }
 
     /// Has a chat follow a device, which counts as here if its last probe is recent.
-    fn follow(&mut self, time: Timestamp, chat: ChatId, members: Vec<DeviceKey>, silence_seconds: u64) {
+    fn follow(&mut self, chat: ChatId, members: Vec<DeviceKey>, mut follow: Follow) {
         let there = self.follows.of(&members);
         let there = there.into_iter().filter(|(by, _)| *by == chat).flat_map(|(_, follow)| &follow.members);
         let last = self.last_seen_of(members.iter().chain(there)).map(|(_, last)| last);
-        let mut follow = Follow { since: time, silence_seconds, is_here: false };
-        follow.is_here = last.is_some_and(|last| time.abs_diff(last) < follow.silence());
-        self.follows
-            .set(chat, members, |known| Follow { since: known.map_or(time, |known| known.since), ..follow });
+        follow.is_here = last.is_some_and(|last| follow.since.abs_diff(last) < follow.silence());
+        self.follows.set(chat, members, |known| Follow {
+            since: known.map_or(follow.since, |known| known.since),
+            ..follow
+        });
     }
 
     /// Repeats the decisions about a device that has left.

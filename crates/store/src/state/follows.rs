@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::subscriptions::{Subscription, Subscriptions};
-use crate::event::{ChatId, DeviceKey, Timestamp};
+use crate::event::{ChatId, DeviceKey, Person, Timestamp};
 
 /// One chat's follow of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Follow {
     pub silence_seconds: u64,
     /// The last announced presence.
     pub is_here: bool,
+    /// Who set it, if that is known: the last person who changed it.
+    #[serde(default)]
+    pub set_by: Option<Person>,
 }
 
 impl Follow {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
 use super::subscriptions::Subscriptions;
-use crate::event::{ChatId, Timestamp};
+use crate::event::{ChatId, Person, Timestamp};
 
 /// A mute of one chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Mute {
     /// Suppressed alerts not yet reported to the chat.
     #[serde(rename = "swallowed")]
     pub suppressed: u64,
+    /// Who set it, if that is known: the last person who changed it.
+    #[serde(default)]
+    pub set_by: Option<Person>,
 }
 
 /// An ignored device of a chat.
@@ -23,6 +26,9 @@ pub struct Mute {
 pub struct Ignored {
     /// Since when.
     pub since: Timestamp,
+    /// Who set it, if that is known: the last person who changed it.
+    #[serde(default)]
+    pub set_by: Option<Person>,
 }
 
 /// All mutes and all ignored devices.
@@ -33,9 +39,9 @@ pub struct Mutes {
 }
 
 impl Mutes {
-    pub(super) fn mute(&mut self, chat: ChatId, until: Timestamp) {
+    pub(super) fn mute(&mut self, chat: ChatId, until: Timestamp, set_by: Option<Person>) {
         let suppressed = self.get(chat).map_or(0, |mute| mute.suppressed);
-        self.mutes.insert(chat, Mute { until, suppressed });
+        self.mutes.insert(chat, Mute { until, suppressed, set_by });
     }
 
     pub(super) fn unmute(&mut self, chat: ChatId) {
@@ -62,9 +68,12 @@ impl Mutes {
     /// Moves the entries of the chat `from` to `to`; of two mutes the longer one is kept.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         if let Some(mute) = self.mutes.remove(&from) {
-            let there = self.mutes.remove(&to).unwrap_or(Mute { until: mute.until, suppressed: 0 });
-            let (until, suppressed) = (mute.until.max(there.until), mute.suppressed + there.suppressed);
-            self.mutes.insert(to, Mute { until, suppressed });
+            let (kept, other) = match self.mutes.remove(&to) {
+                Some(there) if there.until > mute.until => (there, mute.suppressed),
+                there => (mute, there.map_or(0, |there| there.suppressed)),
+            };
+            let suppressed = kept.suppressed.saturating_add(other);
+            self.mutes.insert(to, Mute { suppressed, ..kept });
         }
         self.ignored.migrate(from, to);
     }

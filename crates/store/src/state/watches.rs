@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
-use crate::event::{ChatId, Pattern, Timestamp};
+use crate::event::{ChatId, Pattern, Person, Timestamp};
 use dot11::Ssid;
 
 /// A chat watches a network: it gets an alert when a device looks for it.
@@ -13,6 +13,9 @@ pub struct Watch {
     pub since: Timestamp,
     /// Why, in the chat's words.
     pub reason: Option<String>,
+    /// Who set it, if that is known: the last person who changed it.
+    #[serde(default)]
+    pub set_by: Option<Person>,
 }
 
 /// All watches, by SSID or pattern, and chat.
@@ -24,24 +27,19 @@ pub struct Watches {
 }
 
 impl Watches {
-    pub(super) fn set(&mut self, ssid: &Ssid, chat: ChatId, time: Timestamp, reason: Option<String>) {
-        let since = self.get(ssid, chat).map_or(time, |watch| watch.since);
-        self.rows.insert((ssid.clone(), chat), Watch { since, reason });
+    /// A repeated watch holds since the first one.
+    pub(super) fn set(&mut self, ssid: &Ssid, chat: ChatId, watch: Watch) {
+        let since = self.get(ssid, chat).map_or(watch.since, |watch| watch.since);
+        self.rows.insert((ssid.clone(), chat), Watch { since, ..watch });
     }
 
     pub(super) fn remove(&mut self, ssid: &Ssid, chat: ChatId) {
         self.rows.remove(&(ssid.clone(), chat));
     }
 
-    pub(super) fn set_pattern(
-        &mut self,
-        pattern: &Pattern,
-        chat: ChatId,
-        time: Timestamp,
-        reason: Option<String>,
-    ) {
-        let since = self.pattern(pattern, chat).map_or(time, |watch| watch.since);
-        self.patterns.insert((pattern.clone(), chat), Watch { since, reason });
+    pub(super) fn set_pattern(&mut self, pattern: &Pattern, chat: ChatId, watch: Watch) {
+        let since = self.pattern(pattern, chat).map_or(watch.since, |watch| watch.since);
+        self.patterns.insert((pattern.clone(), chat), Watch { since, ..watch });
     }
 
     pub(super) fn remove_pattern(&mut self, pattern: &Pattern, chat: ChatId) {

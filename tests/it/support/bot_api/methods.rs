@@ -71,6 +71,7 @@ pub fn answer(state: &mut State, call: &Call) -> Reply {
         "deletemessage" => delete(state, call),
         "answercallbackquery" => answer_query(state, call),
         "leavechat" => leave(state, call),
+        "getchatmember" => chat_member(state, call),
         other => match state.canned.get(other) {
             Some(result) => Reply::Result(result.clone()),
             None if schema().returns_only_true(other) => Reply::Result(true.into()),
@@ -265,6 +266,35 @@ fn leave(state: &mut State, call: &Call) -> Reply {
     }
     state.left.insert(chat_id);
     Reply::Result(true.into())
+}
+
+/// A member of a group: of all, those are admins that the test has made.
+fn chat_member(state: &mut State, call: &Call) -> Reply {
+    let number = |name: &str| call.params.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let (chat_id, user_id) = (number("chat_id"), number("user_id"));
+    if chat_id >= 0 || user_id <= 0 {
+        return state.refuse("user not found");
+    }
+    let user = json!({"id": user_id, "is_bot": false, "first_name": "Test"});
+    Reply::Result(match state.admins.contains(&(chat_id, user_id)) {
+        true => json!({
+            "status": "administrator",
+            "user": user,
+            "can_be_edited": false,
+            "is_anonymous": false,
+            "can_manage_chat": true,
+            "can_delete_messages": true,
+            "can_manage_video_chats": true,
+            "can_restrict_members": true,
+            "can_promote_members": false,
+            "can_change_info": true,
+            "can_invite_users": true,
+            "can_post_stories": false,
+            "can_edit_stories": false,
+            "can_delete_stories": false,
+        }),
+        false => json!({"status": "member", "user": user}),
+    })
 }
 
 /// A unique key for the scope of a menu.
