@@ -271,7 +271,11 @@ fn history_finds_the_probes_of_a_device_and_of_a_network() {
     let start = Timestamp::now().saturating_sub(Duration::from_secs(3600));
     let at = |second: u32| start.saturating_add(Duration::from_secs(u64::from(second)));
     let all: Vec<Probe> = (0..200).map(|number| Probe { time: at(number), ..probe(number) }).collect();
-    running.record(all.iter().cloned());
+    all.chunks(20).for_each(|some| running.record(some.iter().cloned()));
+    let unsealed =
+        || segments(dir.path()).iter().filter(|path| path.extension() != Some("zst".as_ref())).count();
+    wait_until("full segments to be sealed", || unsealed() <= 1);
+    assert!(segments(dir.path()).len() > 4);
     let history = running.handle.history();
     let everything = Timestamp::from_micros(0)..Timestamp::MAX;
     let read = |filter: &ProbeFilter, range: std::ops::Range<Timestamp>| {
