@@ -54,8 +54,8 @@ pub struct Chat {
     lookup_timings: Arc<Timings>,
     requested_waits: RequestedWaits,
     access: Option<Arc<dyn AccessControl>>,
-    /// Held while a proposal is answered.
-    answering: Arc<tokio::sync::Mutex<()>>,
+    /// Held while a device is named or a proposal answered.
+    naming: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Chat {
@@ -76,7 +76,7 @@ impl Chat {
             lookup_timings: Arc::default(),
             requested_waits: RequestedWaits::default(),
             access: None,
-            answering: Arc::default(),
+            naming: Arc::default(),
         }
     }
 

@@ -72,18 +72,23 @@ fn a_member_cannot_hide_a_stranger_from_the_owner() {
 #[test]
 fn a_member_who_may_name_cannot_hide_a_stranger_from_the_owner() {
     let Some(testbed) = attacked_by_a_member("true") else { return };
-    let named = testbed.bring_and_wait(BOB, Incoming::text(BOB, format!("/name {STRANGER} Alice's phone")));
-    assert!(named.plain.contains("is now called Alice's phone"), "{}", named.plain);
-    // Nor does the member rename what the owner or the configuration named.
+    // The name of another device, also in other letters, and a change of a name are proposals.
     testbed.ask(&format!("/name {LAMP} Lamp"));
+    for change in [
+        format!("/name {STRANGER} Alice's phone"),
+        format!("/name {STRANGER} LAMP"),
+        format!("/name {PHONE} Stranger"),
+        format!("/unname {LAMP}"),
+    ] {
+        let asked = testbed.bring_and_wait(BOB, Incoming::text(BOB, change));
+        assert!(asked.plain.contains("Only an owner can do that"), "{}", asked.plain);
+    }
     for (device, name) in [(PHONE, "Alice's phone"), (LAMP, "Lamp")] {
-        for command in [format!("/name {device} Stranger"), format!("/unname {device}")] {
-            let refused = testbed.bring_and_wait(BOB, Incoming::text(BOB, command));
-            assert!(refused.plain.starts_with('❌'), "{}", refused.plain);
-        }
         let card = testbed.ask(device);
         assert!(card.plain.contains(name), "{}", card.plain);
     }
+    let named = testbed.bring_and_wait(BOB, Incoming::text(BOB, format!("/name {STRANGER} Postman")));
+    assert!(named.plain.contains("is now called Postman"), "{}", named.plain);
     alerts_about_the_stranger(testbed, STRANGER);
 }
 

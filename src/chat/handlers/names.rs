@@ -6,7 +6,7 @@ use store::state::{AddressName, State, fold_case};
 
 use super::proposals::proposed_device;
 use crate::chat::message::Asker;
-use crate::chat::model::phone::{NamedDevice, addresses_of_phone, keep_phone, phone_label};
+use crate::chat::model::phone::{NamedDevice, addresses_of_phone, keep_phone};
 use crate::chat::{Chat, Reply, views};
 use crate::text::Text;
 
@@ -19,7 +19,8 @@ impl Chat {
     }
 
     pub(in crate::chat) async fn name(&self, asker: Asker<'_>, device: NamedDevice, name: String) -> Reply {
-        let Some(by) = self.names_as(asker) else {
+        let _naming = self.naming.lock().await;
+        let Some(by) = self.names_as(asker, device, &name) else {
             let change = ProposedChange::Name { device: proposed_device(device), name };
             return self.propose(asker, change).await;
         };
@@ -30,10 +31,10 @@ impl Chat {
     }
 
     pub(in crate::chat) async fn unname(&self, asker: Asker<'_>, device: NamedDevice) -> Reply {
-        let Some(by) = self.names_as(asker) else {
+        if !self.is_by_owner(asker) {
             return self.propose(asker, ProposedChange::Unname { device: proposed_device(device) }).await;
-        };
-        match self.unnaming(device, by) {
+        }
+        match self.unnaming(device) {
             Ok((kind, done)) => self.change(asker, vec![kind], done).await,
             Err(why) => why.into(),
         }
@@ -54,9 +55,6 @@ impl Chat {
         match (device.phone(&state), device) {
             (Some(phone), _) => {
                 let group = state.grouping().group(phone).ok_or_else(|| views::no_such_phone(phone))?;
-                if let (NamedBy::Member, Some(given), false) = (by, &group.name, group.is_named_by_member) {
-                    return Err(views::named_by_owner(&phone_label(phone), given));
-                }
                 let namesakes = state.addresses_of(&name);
                 let is_other = |address: &&MacAddr| state.grouping().phone_of(**address) != Some(phone);
                 let others = namesakes.iter().filter(is_other).count();
@@ -68,10 +66,6 @@ impl Chat {
                 Ok((kept.ok_or_else(|| views::no_such_phone(phone))?, done))
             }
             (None, NamedDevice::Address(address)) => {
-                let given = state.names().get(address).and_then(|names| names.of_owner());
-                if let (NamedBy::Member, Some(given)) = (by, given) {
-                    return Err(views::named_by_owner(&address.to_string(), given));
-                }
                 let namesakes = state.addresses_of(&name);
                 let others = namesakes.iter().filter(|other| **other != address).count();
                 let text = views::named(address, &name, others);
@@ -86,27 +80,24 @@ impl Chat {
     ///
     /// # Errors
     /// The text that says why not.
-    pub(super) fn unnaming(&self, device: NamedDevice, by: NamedBy) -> Result<(EventKind, Text), Text> {
+    pub(super) fn unnaming(&self, device: NamedDevice) -> Result<(EventKind, Text), Text> {
         let state = self.recorder.state();
         let phone = device.phone(&state);
         match (phone, device) {
             (Some(phone), _) => {
                 let group = state.grouping().group(phone).ok_or_else(|| views::no_such_phone(phone))?;
-                let given = group.name.as_deref().ok_or_else(|| views::phone_had_no_name(phone))?;
-                if by == NamedBy::Member && !group.is_named_by_member {
-                    return Err(views::named_by_owner(&phone_label(phone), given));
+                if group.name.is_none() {
+                    return Err(views::phone_had_no_name(phone));
                 }
                 let kept = keep_phone(&state, phone, None, false);
                 Ok((kept.ok_or_else(|| views::no_such_phone(phone))?, views::unnamed_phone(phone)))
             }
             (None, NamedDevice::Address(address)) => {
                 let mut names = state.names().get(address).cloned().unwrap_or_default();
-                let removed = match by {
-                    NamedBy::Member if names.of_owner().is_some() => None,
-                    NamedBy::Member => names.member.take().map(|_| NamedBy::Member),
-                    _ if names.chat.take().is_some() => Some(NamedBy::Chat),
-                    _ if names.config.is_some() => None,
-                    _ => names.member.take().map(|_| NamedBy::Member),
+                let removed = match names.chat.take() {
+                    Some(_) => Some(NamedBy::Chat),
+                    None if names.config.is_some() => None,
+                    None => names.member.take().map(|_| NamedBy::Member),
                 };
                 if let Some(by) = removed {
                     return Ok((
@@ -114,14 +105,9 @@ impl Chat {
                         views::unnamed(address, names.effective()),
                     ));
                 }
-                Err(match (by, &names) {
-                    (NamedBy::Member, names) if names.of_owner().is_some() => {
-                        views::named_by_owner(&address.to_string(), names.of_owner().unwrap_or_default())
-                    }
-                    (_, AddressName { config: Some(name), .. }) => {
-                        views::named_by_configuration(address, name)
-                    }
-                    (_, AddressName { import: Some(name), .. }) => views::named_by_import(address, name),
+                Err(match &names {
+                    AddressName { config: Some(name), .. } => views::named_by_configuration(address, name),
+                    AddressName { import: Some(name), .. } => views::named_by_import(address, name),
                     _ => views::had_no_name(address),
                 })
             }

@@ -2,10 +2,11 @@
 //! the owners.
 
 use store::event::{ChatId, DeviceKey, EventKind, NamedBy, Offset, ProposedChange};
+use store::state::fold_case;
 
 use super::notify;
 use crate::chat::message::Asker;
-use crate::chat::model::phone::NamedDevice;
+use crate::chat::model::phone::{NamedDevice, phone_name};
 use crate::chat::views::proposals::{self as texts, Answer};
 use crate::chat::{Chat, PressReply, Reply, views};
 use crate::text::Text;
@@ -20,12 +21,21 @@ impl Chat {
             || asker.person.is_some_and(|person| access.is_owner(person.id))
     }
 
-    /// As whom the asker names devices; `None` if they can only propose names.
-    pub(super) fn names_as(&self, asker: Asker<'_>) -> Option<NamedBy> {
+    /// As whom the asker gives a device this name; `None` if they can only propose it. A member who may name devices does so
+    /// where nothing has a name yet: whoever else gave one keeps it, and no device takes the name of another.
+    pub(super) fn names_as(&self, asker: Asker<'_>, device: NamedDevice, name: &str) -> Option<NamedBy> {
         if self.is_by_owner(asker) {
             return Some(NamedBy::Chat);
         }
-        self.access().is_some_and(|access| access.members_may_name()).then_some(NamedBy::Member)
+        let state = self.recorder.state();
+        let has_name = match (device.phone(&state), device) {
+            (Some(phone), _) => phone_name(&state, phone).is_some(),
+            (None, NamedDevice::Address(address)) => state.names().of(address).is_some(),
+            (None, NamedDevice::Phone(_)) => false,
+        };
+        let is_taken = !state.members_of(&DeviceKey::Name(fold_case(name))).is_empty();
+        let may_name = self.access().is_some_and(|access| access.members_may_name());
+        (may_name && !has_name && !is_taken).then_some(NamedBy::Member)
     }
 
     /// Why the asker may not change what others set in a group, if it is that. Its admins may, and owners of the bot.
@@ -93,7 +103,7 @@ impl Chat {
         asker: Asker<'_>,
         (proposal, accepted): (Offset, bool),
     ) -> PressReply {
-        let _answering = self.answering.lock().await;
+        let _naming = self.naming.lock().await;
         let (owner, time) = (asker.chat, self.recorder.now());
         let Some(open) = self.recorder.state().proposals().get(proposal, time).cloned() else {
             return notify(texts::IS_OVER);
@@ -127,7 +137,7 @@ impl Chat {
                 self.naming(chat, named(device)?, name.clone(), NamedBy::Chat)
             }
             ProposedChange::Unname { device } => {
-                self.unnaming(named(device)?, NamedBy::Chat).map(|(kind, done)| (kind, done.into()))
+                self.unnaming(named(device)?).map(|(kind, done)| (kind, done.into()))
             }
             ProposedChange::Split { phone, address } => self.splitting(*phone, *address),
         }

@@ -41,8 +41,7 @@ pub(super) use history::{
 pub(super) use lists::{devices, nearby, networks, requesters, top};
 pub(super) use names::{
     NAME_FIELD, asked_to_name, had_no_name, name_question, name_refused, named, named_by_configuration,
-    named_by_import, named_by_owner, named_phone, no_such_phone, phone_had_no_name, unnamed, unnamed_phone,
-    with_offers,
+    named_by_import, named_phone, no_such_phone, phone_had_no_name, unnamed, unnamed_phone, with_offers,
 };
 pub(super) use strangers::strangers;
 pub(super) use usage_error::usage_error;

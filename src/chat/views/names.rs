@@ -123,14 +123,6 @@ pub(in crate::chat) fn had_no_name(address: MacAddr) -> Text {
     Text::plain("❌ ").code(address).append(" has no name. Use /name to give it one.")
 }
 
-/// The reply to a member who may name devices, but not this one.
-pub(in crate::chat) fn named_by_owner(device: &str, name: &str) -> Text {
-    Text::plain(format_args!(
-        "❌ {device} got its name {} from an owner or the configuration. Only an owner can change it.",
-        printable(name)
-    ))
-}
-
 pub(in crate::chat) fn named_by_configuration(address: MacAddr, name: &str) -> Text {
     Text::plain("❌ ").code(address).append(format_args!(
         " gets its name {} from [devices] in the configuration. Remove it there, or use /name to change it.",
