@@ -68,9 +68,11 @@ impl DeviceCounts {
         let LeastPhones { phones, proven } = least;
         // They may be the addresses of any phone, also of one with a name.
         let others = u64::from(phones + random.named == 0 && random.ungrouped > 0);
+        // A phone with a name may use one of the fixed addresses, too.
+        let named_fixed = named.saturating_sub(random.named);
         Self {
             at_least: named + fixed + phones + others,
-            proven: proven.max(others).max(named + fixed),
+            proven: proven.max(others).max(named).max(named_fixed + fixed),
             named,
             fixed,
             phones,
@@ -170,7 +172,8 @@ impl DeviceCounts {
                 };
                 return format!("{addresses} that may be of a named device");
             }
-            let at_least = if phones < groups { "at least " } else { "" };
+            // Where the sum is only probable, so is its part.
+            let at_least = if phones < groups && self.at_least == self.proven { "at least " } else { "" };
             let phones = pluralize(phones, "phone", "phones");
             let addresses = match grouped_addresses {
                 0 => String::new(),
@@ -253,6 +256,10 @@ mod tests {
                 counts(1, 0, (2, 3, 5), (9, 3)),
                 "at least 3 devices: 1 named, at least 2 phones using random addresses (9 addresses), \
                  3 other random addresses",
+            ),
+            (
+                counts(0, 0, (2, 1, 3), (9, 0)),
+                "probably at least 2 devices: 2 phones using random addresses (9 addresses)",
             ),
             (counts(0, 1, (0, 0, 0), (0, 0)), "1 device: 1 with a fixed address"),
             (counts(0, 0, (0, 0, 0), (0, 1)), "at least 1 device: 1 random address"),

@@ -59,6 +59,9 @@ impl Chat {
         if state.grouping().phone_of(address) != Some(phone) {
             return Err(views::phones::not_of_phone(phone, address));
         }
+        if state.grouping().group(phone).is_some_and(|group| group.addresses().count() < 2) {
+            return Err(views::phones::has_one_address(phone));
+        }
         if !state.grouping().can_split(phone, address) {
             return Err(views::phones::too_many_splits(phone, address));
         }

@@ -91,15 +91,25 @@ pub(in crate::chat) fn question(offset: Offset, proposal: &Proposal, state: &Sta
     Reply { text, buttons: vec![buttons(offset, ["✅ Accept", "❌ Refuse"])], ..Reply::default() }
 }
 
-/// The open proposals, with buttons for each.
+/// How many proposals a list has: their texts fit into a message.
+const LISTED: usize = 10;
+
+/// The oldest open proposals, with buttons for each.
 pub(in crate::chat) fn list(open: &[(Offset, &Proposal)], state: &State) -> Reply {
     if open.is_empty() {
         return Text::plain("✏️ No name waits for an owner.").into();
     }
+    let (open, others) = open.split_at(open.len().min(LISTED));
     let entries = (1..)
         .zip(open)
         .map(|(number, (_, proposal))| asked(Text::plain(format_args!("\n{number}. ")), proposal, state));
     let text = entries.fold(Text::default().bold("✏️ Names that wait for an owner"), Text::append_text);
+    let text = match others.len() {
+        0 => text,
+        count => {
+            text.append(format_args!("\n{count} more wait. Answer these first, and send /proposals again."))
+        }
+    };
     let rows = (1..).zip(open).map(|(number, (offset, _))| {
         let [accept, refuse] = [format!("✅ Accept {number}"), format!("❌ Refuse {number}")];
         buttons(*offset, [&accept, &refuse])

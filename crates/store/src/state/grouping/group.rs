@@ -82,6 +82,9 @@ pub struct Group {
     pub is_named_by_member: bool,
     /// Whether a person named, followed or split it, so that it stays although it is silent.
     pub(super) is_kept: bool,
+    /// Its addresses when a person named or followed it: they stay.
+    #[serde(default)]
+    pub(super) kept_by: Vec<MacAddr>,
     /// The proofs that it is several phones.
     #[serde(default)]
     pub(super) proofs: Proofs,
@@ -140,6 +143,7 @@ impl Group {
             name: None,
             is_named_by_member: false,
             is_kept: false,
+            kept_by: Vec::new(),
             proofs: Proofs::default(),
             apart: Vec::new(),
             other_models: Vec::new(),

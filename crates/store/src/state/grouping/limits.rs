@@ -1,6 +1,7 @@
 //! How many groups, addresses and models are kept, and which leave if there are too many.
 
-use super::group::{Group, JoinReason};
+use super::group::{ADDRESSES_PER_GROUP, Group, JoinReason};
+use super::splits::Splits;
 use super::{Grouping, Model};
 use crate::event::{GroupId, Timestamp};
 
@@ -16,7 +17,37 @@ const ADDRESSES_PER_KEPT_GROUP: usize = 8;
 /// Models that are remembered.
 pub const MODEL_LIMIT: usize = 4096;
 
+impl Group {
+    /// Whether a person said something about this address of the group.
+    fn is_said(&self, place: usize, splits: &Splits) -> bool {
+        self.addresses.get(place).is_some_and(|(address, reason)| {
+            *reason == JoinReason::Person
+                || self.kept_by.contains(address)
+                || splits.phones(*address).next().is_some()
+        })
+    }
+
+    /// The oldest address about which no person said anything.
+    fn oldest_unsaid(&self, splits: &Splits) -> Option<usize> {
+        (0..self.addresses.len()).find(|place| !self.is_said(*place, splits))
+    }
+}
+
 impl Grouping {
+    /// Lets a group's oldest address leave if there is no room for another one. What a person said something about stays.
+    pub(super) fn make_room_in(&mut self, id: GroupId) {
+        let Some(group) =
+            self.groups.get_mut(&id).filter(|group| group.addresses.len() >= ADDRESSES_PER_GROUP)
+        else {
+            return;
+        };
+        let place = group.oldest_unsaid(&self.splits).unwrap_or(0);
+        if let Some((oldest, _)) = group.addresses.remove(place) {
+            group.guests.remove(&oldest);
+            self.group_of.remove(&oldest);
+        }
+    }
+
     /// Lets groups and models leave if there are too many.
     pub(super) fn enforce_limits(&mut self) {
         let is_full = self.group_of.len() > GROUPED_ADDRESS_LIMIT && !self.shorten_kept();
@@ -48,18 +79,19 @@ impl Grouping {
         let before = self.group_of.len();
         for id in kept {
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            let mut surplus = group.addresses.len().saturating_sub(share);
-            let (guests, group_of, splits) = (&mut group.guests, &mut self.group_of, &self.splits);
-            group.addresses.retain(|(address, reason)| {
-                let is_old = surplus > 0;
-                surplus = surplus.saturating_sub(1);
-                let is_said = || *reason == JoinReason::Person || splits.phones(*address).next().is_some();
-                if !is_old || is_said() {
-                    return true;
+            let surplus = group.addresses.len().saturating_sub(share);
+            let leaves: Vec<bool> = (0..group.addresses.len())
+                .map(|place| place < surplus && !group.is_said(place, &self.splits))
+                .collect();
+            let mut leaves = leaves.into_iter();
+            let (guests, group_of) = (&mut group.guests, &mut self.group_of);
+            group.addresses.retain(|(address, _)| {
+                let leaves = leaves.next().unwrap_or(false);
+                if leaves {
+                    guests.remove(address);
+                    group_of.remove(address);
                 }
-                guests.remove(address);
-                group_of.remove(address);
-                false
+                !leaves
             });
         }
         self.group_of.len() < before

@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 
 use super::tests::{counting_phone, fold, folded, frame, group_of, scattered, together};
 use super::{ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, JoinReason, MODEL_LIMIT};
-use crate::event::{Event, GroupId, Probe};
+use crate::event::{Event, EventKind, GroupId, Probe, Timestamp};
 use crate::state::State;
 use dot11::MacAddr;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
 
 #[test]
 fn a_flood_displaces_itself_and_not_the_phones_beside_it() {
@@ -87,4 +91,27 @@ fn a_group_keeps_its_newest_addresses() {
     let group = state.grouping().group(group_of(&state, probes.last().unwrap())).unwrap();
     assert_eq!((group.addresses().len(), group.address_count), (ADDRESSES_PER_GROUP, u64::from(count)));
     assert_eq!(state.grouping().group_of(probes[0].source), None);
+}
+
+/// Somebody copies what a phone with a name sends.
+#[test]
+fn a_flood_takes_no_phone_the_addresses_by_which_it_was_named() {
+    let mut state = folded([frame(0, 1, 0, 7), frame(1, 2, 500, 7)]);
+    let addresses = [1, 2].map(|address| frame(0, address, 0, 7).source);
+    let phone = state.grouping().group_of(addresses[0]).unwrap();
+    let kept = EventKind::KeepPhone {
+        phone,
+        name: Some("Anna".to_owned()),
+        by_member: false,
+        model: state.grouping().group(phone).unwrap().model,
+        addresses: addresses.to_vec(),
+        networks: Vec::new(),
+    };
+    fold(&mut state, &Event::new(at(2), kept));
+    for number in 0..ADDRESSES_PER_GROUP as u32 + 100 {
+        fold(&mut state, &Event::from(frame(3 + i64::from(number / 1000), 1000 + number, 0, 7)));
+    }
+    let group = state.grouping().group(phone).unwrap();
+    assert_eq!(group.addresses().count(), ADDRESSES_PER_GROUP);
+    assert!(addresses.iter().all(|address| state.grouping().group_of(*address) == Some(phone)));
 }

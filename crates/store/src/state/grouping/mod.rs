@@ -300,15 +300,10 @@ impl Grouping {
 
     fn add_address(&mut self, id: GroupId, frame: &Frame, reason: JoinReason) {
         let is_guest = self.joins_as_guest(id, frame.source, reason);
+        self.make_room_in(id);
         let Some(group) = self.groups.get_mut(&id) else { return };
         group.see(frame.time, true);
         group.address_count += 1;
-        if group.addresses.len() >= ADDRESSES_PER_GROUP
-            && let Some((oldest, _)) = group.addresses.pop_front()
-        {
-            group.guests.remove(&oldest);
-            self.group_of.remove(&oldest);
-        }
         group.addresses.push_back((frame.source, reason));
         if is_guest {
             group.guests.insert(frame.source);

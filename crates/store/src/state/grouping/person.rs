@@ -25,7 +25,7 @@ impl Grouping {
         known: KnownSpan<'_>,
     ) -> Vec<Renamed> {
         let mut renamed = Vec::new();
-        match self.holder_of(addresses) {
+        match self.holder_of(addresses, phone) {
             Some(holder) if holder != phone => {
                 renamed.extend(self.displace(phone));
                 renamed.push(self.rename(holder, phone));
@@ -39,6 +39,7 @@ impl Grouping {
         }
         if let Some(group) = self.groups.get_mut(&phone) {
             group.is_kept = true;
+            group.kept_by = addresses.to_vec();
         }
         renamed
     }
@@ -60,13 +61,16 @@ impl Grouping {
         }
     }
 
-    /// The group that has most of these addresses.
-    fn holder_of(&self, addresses: &[MacAddr]) -> Option<GroupId> {
+    /// The group that has most of these addresses: of several, this phone, if it is one of them.
+    fn holder_of(&self, addresses: &[MacAddr], phone: GroupId) -> Option<GroupId> {
         let mut counts: BTreeMap<GroupId, usize> = BTreeMap::new();
         for id in addresses.iter().filter_map(|address| self.group_of(*address)) {
             *counts.entry(id).or_default() += 1;
         }
         let most = counts.values().max().copied()?;
+        if counts.get(&phone) == Some(&most) {
+            return Some(phone);
+        }
         counts.into_iter().find(|(_, count)| *count == most).map(|(id, _)| id)
     }
 
