@@ -5,7 +5,7 @@
 //! phones only if that is known ([`least_phones`]). Groups of different models count as different phones: that is probable,
 //! and the text says so.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 use store::event::{DeviceKey, GroupId};
@@ -89,7 +89,7 @@ impl DeviceCounts {
         let grouping = state.grouping();
         let mut names = HashSet::new();
         let (mut named_fixed, mut named_random) = (0, 0);
-        let mut named_of_group: HashMap<GroupId, u64> = HashMap::new();
+        let mut named_of_group: HashMap<GroupId, BTreeSet<String>> = HashMap::new();
         for (address, name) in state.names().iter() {
             if state.last_seen(&DeviceKey::Address(address)).is_none() {
                 continue;
@@ -100,24 +100,23 @@ impl DeviceCounts {
                 false => named_fixed += 1,
             }
             if let Some(group) = grouping.group_of(address) {
-                *named_of_group.entry(group).or_default() += 1;
+                named_of_group.entry(group).or_default().insert(fold_case(name));
             }
         }
         let mut groups = Vec::new();
         let (mut grouped, mut of_named_phones) = (0, 0);
         for (id, group) in grouping.groups() {
-            let has_own_name = named_of_group.get(&id).copied().unwrap_or(0);
+            let own_names = named_of_group.get(&id).map_or(0, BTreeSet::len);
             let seen = group.addresses().map(|(address, _)| address);
             let seen = seen.filter(|address| state.first_seen(*address).is_some());
-            let seen = seen.filter(|address| has_own_name == 0 || state.names().of(*address).is_none());
+            let seen = seen.filter(|address| own_names == 0 || state.names().of(*address).is_none());
             let (mut addresses, mut is_itself) = (0, false);
             for address in seen {
                 addresses += 1;
                 is_itself |= !group.is_guest(address);
             }
-            if has_own_name > 0 || group.name.is_some() && addresses > 0 {
-                groups.push(SeenGroup::named(id, group.model).linked_by(grouping));
-            }
+            let named = own_names + usize::from(group.name.is_some() && addresses > 0);
+            groups.extend((0..named).map(|_| SeenGroup::named(id, group.model).linked_by(grouping)));
             match &group.name {
                 _ if addresses == 0 => {}
                 Some(name) => {

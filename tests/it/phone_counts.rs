@@ -190,7 +190,7 @@ fn a_named_phone_that_was_forgotten_is_counted_when_it_is_back() {
     conversation.record([frame(10, random(1), "", 50, SCATTERING)]);
     for question in ["/status", "/devices"] {
         let said = conversation.say(question);
-        assert!(said.contains("At least 2 devices: 1 named, 1 with a fixed address"), "{said}");
+        assert!(said.contains("Probably at least 2 devices: 1 named, 1 with a fixed address"), "{said}");
     }
     conversation.stop();
 }

@@ -5,7 +5,7 @@
 //! by the names and phones that exist; pages are bounded by `LAST_PAGE`.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use dot11::{MacAddr, Ssid};
 use store::event::{GroupId, Timestamp};
@@ -200,12 +200,22 @@ fn collect_page(
             }
         }
     }
-    phones.extend(merged.named_groups(&state));
+    let named_groups = merged.named_groups(&state);
+    let seen_named = |(_, id): &(u32, GroupId)| {
+        let group = state.grouping().group(*id)?;
+        Some(SeenGroup::named(*id, group.model).linked_by(state.grouping()))
+    };
+    phones.extend(named_groups.iter().filter_map(seen_named));
     let counts = DeviceCounts::new(named, fixed, &phones, random);
+    let mut names_in: HashMap<GroupId, u32> = HashMap::new();
+    named_groups.iter().for_each(|(_, id)| *names_in.entry(*id).or_default() += 1);
     let mut at_least: HashMap<u32, u32> = HashMap::new();
     for (phone, device) in &merged.of_phone {
+        let own = u32::from(named_groups.contains(&(*device, *phone)));
+        let others = names_in.get(phone).map_or(0, |names| names - own);
+        let phones = phones_of(*phone).map_or(1, |phones| phones.any).saturating_sub(others);
         let most = at_least.entry(*device).or_insert(1);
-        *most = phones_of(*phone).map_or(1, |phones| phones.any).max(*most);
+        *most = phones.max(*most);
     }
     let page = top.into_page(page).map(|Ranked { listed, .. }| {
         let (name, phone) = match merged.identity(&listed) {
@@ -323,17 +333,16 @@ impl MergedDevices {
     }
 
     /// The groups of the random addresses that listed devices with a name used.
-    fn named_groups<'a>(&self, state: &'a State) -> impl Iterator<Item = SeenGroup<'a>> {
+    fn named_groups(&self, state: &State) -> BTreeSet<(u32, GroupId)> {
         let is_listed = |device: &u32| {
             let device = self.devices.get(*device as usize);
             device.is_some_and(|of| of.listed.is_some() && matches!(of.identity, Identity::Name(_)))
         };
         let of_addresses = self.of_address.iter().filter(move |(_, device)| is_listed(device));
-        let of_addresses = of_addresses.filter_map(|(address, _)| state.grouping().group_of(*address));
-        let of_phones = self.of_phone.iter().filter(move |(_, device)| is_listed(device)).map(|(id, _)| *id);
-        let ids = of_addresses.chain(of_phones);
-        let grouping = state.grouping();
-        ids.filter_map(|id| Some(SeenGroup::named(id, grouping.group(id)?.model).linked_by(grouping)))
+        let of_addresses = of_addresses
+            .filter_map(|(address, device)| Some((*device, state.grouping().group_of(*address)?)));
+        let of_phones = self.of_phone.iter().filter(|(_, device)| is_listed(device));
+        of_addresses.chain(of_phones.map(|(id, device)| (*device, *id))).collect()
     }
 
     fn add(&mut self, state: &State, device: u32, listed: Listed) {

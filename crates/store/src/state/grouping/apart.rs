@@ -151,7 +151,7 @@ impl<'a> SeenGroup<'a> {
         Self { id, model, counts_as: model, phones, is_itself, apart: &group.apart, is_named: false }
     }
 
-    /// A group one of whose phones is a device with a name.
+    /// A group one of whose phones is a device with a name: once for each name.
     pub fn named(id: GroupId, model: ModelKey) -> Self {
         let phones = Phones::ONE;
         Self { id, model, counts_as: model, phones, is_itself: true, apart: &[], is_named: true }
@@ -199,7 +199,8 @@ pub fn least_phones<'a>(seen: impl IntoIterator<Item = SeenGroup<'a>>) -> LeastP
 /// The groups of a model, or of models that one phone sends.
 #[derive(Default)]
 struct OfModels<'a> {
-    named: BTreeSet<GroupId>,
+    /// The group of each name, once for each that a group's addresses have.
+    named: Vec<GroupId>,
     others: BTreeMap<GroupId, SeenGroup<'a>>,
 }
 
@@ -208,7 +209,7 @@ impl<'a> OfModels<'a> {
         let mut of_models = Self::default();
         for group in models.iter().copied().flatten() {
             match group.is_named {
-                true => drop(of_models.named.insert(group.id)),
+                true => of_models.named.push(group.id),
                 false => drop(of_models.others.insert(group.id, *group)),
             }
         }

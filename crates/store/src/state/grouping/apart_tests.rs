@@ -90,6 +90,8 @@ fn what_may_be_a_phone_with_a_name_adds_none() {
         // One of its phones has the name.
         (vec![named(one), group(one)], 0),
         (vec![SeenGroup { phones: Phones { any: 3, own: 3 }, ..stranger(1) }, named(free)], 2),
+        // Two of its addresses have names of their own.
+        (vec![SeenGroup { phones: Phones { any: 3, own: 3 }, ..stranger(1) }, named(free), named(free)], 1),
         (vec![named(free)], 0),
     ] {
         assert_eq!(least_phones(seen.iter().copied()).phones, expected, "{seen:?}");
