@@ -80,8 +80,10 @@ fn a_member_who_may_name_cannot_hide_a_stranger_from_the_owner() {
         format!("/name {PHONE} Stranger"),
         format!("/unname {LAMP}"),
     ] {
+        let seen = testbed.api.sent().len();
         let asked = testbed.bring_and_wait(BOB, Incoming::text(BOB, change));
         assert!(asked.plain.contains("Only an owner can do that"), "{}", asked.plain);
+        testbed.api.wait_for_message_after(seen, |message| message.chat_id == CHAT);
     }
     for (device, name) in [(PHONE, "Alice's phone"), (LAMP, "Lamp")] {
         let card = testbed.ask(device);

@@ -44,7 +44,7 @@ fn a_snapshot_has_all_of_the_state() {
         }
         let mut text = Vec::new();
         let image = state.image();
-        image.write_to(Timestamp::now(), &mut text).unwrap();
+        image.write_to(Timestamp::from_micros(1), &mut text).unwrap();
         assert_equal(&State::from_snapshot(&text[..]).unwrap(), state);
         image.verify(&text[..]).unwrap();
         // No part of it is a snapshot, nor one with more.
