@@ -3,6 +3,7 @@
 use dot11::Signature;
 use proptest::prelude::*;
 use store::event::GroupId;
+use store::state::LeastPhones;
 
 use super::*;
 
