@@ -158,50 +158,51 @@ asks $first
 check "the followed device alerts" until_true is_sent $first
 check "an alert comes" an_alert_comes
 
-ahead() {
+set_wrong() { # seconds, what that is
   check "the chat is muted" tell '/mute 1h' mute
-  jump $ten_years
-  check "ten years ahead, the clock is in doubt" until_true in_doubt
-  check "status says so" status_says "clock is in doubt since $right-"
-  check "and doctor" sh -c '! probewatch doctor -c /tmp/config.toml > /tmp/out && grep -q "✗ Clock: the service doubts it" /tmp/out'
+  jump $1
+  check "$2, the clock is in doubt" until_true in_doubt
+}
+holds_while_muted() {
   check "the mute lasts" mute_lasts
   check "what is recorded is marked" marked
   check "it is unmuted" tell /unmute unmute
   holds_on
+}
+holds_when_restarted() {
   stop
   start
   check "restarted in $(year), the clock is in doubt" until_true in_doubt
   holds_on
+}
+set_right_while_stopped() { # seconds
+  stop
+  jump $1
+  start
+  check "set right while nothing ran, it is right" trusted
+  holds_on
+}
+
+ahead() {
+  set_wrong $ten_years "ten years ahead"
+  check "status says so" status_says "clock is in doubt since $right-"
+  check "and doctor" sh -c '! probewatch doctor -c /tmp/config.toml > /tmp/out && grep -q "✗ Clock: the service doubts it" /tmp/out'
+  holds_while_muted
+  holds_when_restarted
   jump -$ten_years
   check "back in $(year), the clock is right" until_true trusted
   holds_on
   check "what is recorded is not marked" not marked
   jump $ten_years
   check "ahead again, it is in doubt again" until_true in_doubt
-  stop
-  jump -$ten_years
-  start
-  check "set right while nothing ran, it is right" trusted
-  holds_on
+  set_right_while_stopped -$ten_years
 }
 
 back() {
-  check "the chat is muted" tell '/mute 1h' mute
-  jump -$a_year
-  check "a year back, before the build, the clock is in doubt" until_true in_doubt
-  check "the mute lasts" mute_lasts
-  check "what is recorded is marked" marked
-  check "it is unmuted" tell /unmute unmute
-  holds_on
-  stop
-  start
-  check "restarted in $(year), it is in doubt" until_true in_doubt
-  holds_on
-  stop
-  jump $a_year
-  start
-  check "set right while nothing ran, it is right" trusted
-  holds_on
+  set_wrong -$a_year "a year back, before the build"
+  holds_while_muted
+  holds_when_restarted
+  set_right_while_stopped $a_year
   stop
   jump -$a_year
   start
