@@ -336,18 +336,19 @@ fn name_of(chat: &TelegramChat) -> String {
 
 /// Who wrote the message. Who writes as the group, or as a channel, has the ID and the title of that.
 fn author_of(message: &Message) -> Option<Person> {
-    let as_chat = |chat: &TelegramChat| Person { id: ChatId(chat.id.0), name: name_of(chat) };
-    let author = message.sender_chat.as_ref().map(as_chat);
-    author
-        .or_else(|| message.from.as_ref().map(person_of))
-        .map(|Person { id, name }| Person { id, name: name.chars().take(PERSON_LENGTH).collect() })
+    let as_chat = |chat: &TelegramChat| person(ChatId(chat.id.0), &name_of(chat));
+    message.sender_chat.as_ref().map(as_chat).or_else(|| message.from.as_ref().map(person_of))
 }
 
 /// The person. Their private chat with the bot has the ID of their account.
 fn person_of(user: &User) -> Person {
     let name = [Some(user.first_name.as_str()), user.last_name.as_deref()];
     let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
-    Person { id: ChatId(user.id.0.cast_signed()), name: name.chars().take(PERSON_LENGTH).collect() }
+    person(ChatId(user.id.0.cast_signed()), &name)
+}
+
+fn person(id: ChatId, name: &str) -> Person {
+    Person { id, name: name.chars().take(PERSON_LENGTH).collect() }
 }
 
 /// The old and the new ID of a group, if the message says that it became a supergroup. Telegram sends one such

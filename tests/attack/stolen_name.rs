@@ -22,13 +22,7 @@ fn a_stranger_with_the_name_of_an_ignored_device_still_alerts() {
     // What holds in one chat is not offered in another.
     let named = testbed.bring_and_wait(BOB, Incoming::text(BOB, format!("/name {STRANGER} lamp")));
     assert!(named.plain.contains("is now called lamp") && named.buttons().is_empty(), "{}", named.plain);
-    testbed.kill_and_restart();
-    testbed.transmit(LAMP, "Depot");
-    testbed.ask_until(LAMP, "Probe count: 1");
-    testbed.transmit(STRANGER, "Depot");
-    let alert = testbed.wait_for_alert(1);
-    assert_eq!(alert.chat_id, CHAT);
-    assert!(alert.plain.contains(STRANGER), "{}", alert.plain);
+    assert_only_the_stranger_alerts(&mut testbed, LAMP);
     // The chat that ignores the lamp can have the other address covered, too.
     let named = testbed.ask(&format!("/name {STRANGER} Lamp"));
     assert!(named.plain.contains("ignores the others of that name, but not yet this one"), "{}", named.plain);
@@ -63,15 +57,15 @@ fn a_stranger_with_the_name_of_a_followed_device_does_not_count_as_it() {
 
 #[test]
 fn a_member_cannot_hide_a_stranger_from_the_owner() {
-    let Some(testbed) = attacked_by_a_member("false") else { return };
+    let Some(mut testbed) = attacked_by_a_member("false") else { return };
     let asked = testbed.bring_and_wait(BOB, Incoming::text(BOB, format!("/name {STRANGER} Alice's phone")));
     assert!(asked.plain.contains("Only an owner can do that"), "{}", asked.plain);
-    alerts_about_the_stranger(testbed, STRANGER);
+    assert_only_the_stranger_alerts(&mut testbed, PHONE);
 }
 
 #[test]
 fn a_member_who_may_name_cannot_hide_a_stranger_from_the_owner() {
-    let Some(testbed) = attacked_by_a_member("true") else { return };
+    let Some(mut testbed) = attacked_by_a_member("true") else { return };
     // The name of another device, also in other letters, and a change of a name are proposals.
     testbed.ask(&format!("/name {LAMP} Lamp"));
     for change in [
@@ -91,7 +85,7 @@ fn a_member_who_may_name_cannot_hide_a_stranger_from_the_owner() {
     }
     let named = testbed.bring_and_wait(BOB, Incoming::text(BOB, format!("/name {STRANGER} Postman")));
     assert!(named.plain.contains("is now called Postman"), "{}", named.plain);
-    alerts_about_the_stranger(testbed, STRANGER);
+    assert_only_the_stranger_alerts(&mut testbed, PHONE);
 }
 
 /// A service whose owner watches a network and ignores a device that the configuration names; a member attacks.
@@ -106,14 +100,14 @@ fn attacked_by_a_member(may_name: &str) -> Option<Testbed> {
     Some(testbed)
 }
 
-/// The owner still gets alerts about the stranger, and none about the device that they ignore, also after a restart.
-fn alerts_about_the_stranger(mut testbed: Testbed, stranger: &str) {
+/// The chat still gets alerts about the stranger, and none about the device that it ignores, also after a restart.
+fn assert_only_the_stranger_alerts(testbed: &mut Testbed, ignored: &str) {
     testbed.kill_and_restart();
-    testbed.transmit(PHONE, "Depot");
-    testbed.ask_until(PHONE, "Probe count: 1");
-    testbed.transmit(stranger, "Depot");
+    testbed.transmit(ignored, "Depot");
+    testbed.ask_until(ignored, "Probe count: 1");
+    testbed.transmit(STRANGER, "Depot");
     let alert = testbed.wait_for_alert(1);
     assert_eq!(alert.chat_id, CHAT);
-    assert!(alert.plain.contains(stranger), "{}", alert.plain);
+    assert!(alert.plain.contains(STRANGER), "{}", alert.plain);
     testbed.api.assert_clean();
 }

@@ -4,7 +4,6 @@ use dot11::MacAddr;
 use store::event::{ChatId, DeviceKey, EventKind, NamedBy, ProposedChange};
 use store::state::{AddressName, State, fold_case};
 
-use super::proposals::proposed_device;
 use crate::chat::message::Asker;
 use crate::chat::model::phone::{NamedDevice, addresses_of_phone, keep_phone};
 use crate::chat::{Chat, Reply, views};
@@ -21,7 +20,7 @@ impl Chat {
     pub(in crate::chat) async fn name(&self, asker: Asker<'_>, device: NamedDevice, name: String) -> Reply {
         let _naming = self.naming.lock().await;
         let Some(by) = self.names_as(asker, device, &name) else {
-            let change = ProposedChange::Name { device: proposed_device(device), name };
+            let change = ProposedChange::Name { device: device.into(), name };
             return self.propose(asker, change).await;
         };
         match self.naming(asker.chat, device, name, by) {
@@ -32,7 +31,7 @@ impl Chat {
 
     pub(in crate::chat) async fn unname(&self, asker: Asker<'_>, device: NamedDevice) -> Reply {
         if !self.is_by_owner(asker) {
-            return self.propose(asker, ProposedChange::Unname { device: proposed_device(device) }).await;
+            return self.propose(asker, ProposedChange::Unname { device: device.into() }).await;
         }
         match self.unnaming(device) {
             Ok((kind, done)) => self.change(asker, vec![kind], done).await,

@@ -143,11 +143,3 @@ impl Chat {
         }
     }
 }
-
-/// The device of a proposal.
-pub(super) fn proposed_device(device: NamedDevice) -> DeviceKey {
-    match device {
-        NamedDevice::Address(address) => DeviceKey::Address(address),
-        NamedDevice::Phone(phone) => DeviceKey::Phone(phone),
-    }
-}

@@ -381,9 +381,10 @@ fn others_are_alerted(state: &State, asker: Asker<'_>) -> bool {
     let patterns = state.watches().patterns().map(|(_, by, watch)| (by, &watch.set_by));
     let follows = state.follows().iter().map(|(by, follow)| (by, &follow.value.set_by));
     let doorbell = state.doorbells().get(asker.chat).map(|doorbell| (asker.chat, &doorbell.set_by));
-    let all = watches.chain(patterns).chain(follows).chain(doorbell);
-    let all = all.filter(|(by, _)| [asker.chat, ChatId::TERMINAL].contains(by));
-    all.into_iter().any(|(_, set_by)| asker.is_of_others(set_by.as_ref()))
+    let mut all = watches.chain(patterns).chain(follows).chain(doorbell);
+    all.any(|(by, set_by)| {
+        [asker.chat, ChatId::TERMINAL].contains(&by) && asker.is_of_others(set_by.as_ref())
+    })
 }
 
 fn watch_of<'a>(state: &'a State, target: &WatchTarget, by: ChatId) -> Option<&'a Watch> {

@@ -1,7 +1,7 @@
 //! Phones: random addresses that are grouped.
 
 use dot11::{MacAddr, Ssid};
-use store::event::{EventKind, GroupId, PhoneEvidence, Timestamp};
+use store::event::{DeviceKey, EventKind, GroupId, PhoneEvidence, Timestamp};
 use store::state::{Device, Group, JoinReason, State};
 
 /// A phone without a name, as people write it: `phone 3f2a`.
@@ -50,6 +50,15 @@ impl NamedDevice {
             Self::Phone(phone) => state.known_phone(phone).map(|_| phone),
             Self::Address(address) if state.names().of(address).is_some() => None,
             Self::Address(address) => state.known_phone_of(address),
+        }
+    }
+}
+
+impl From<NamedDevice> for DeviceKey {
+    fn from(device: NamedDevice) -> Self {
+        match device {
+            NamedDevice::Address(address) => Self::Address(address),
+            NamedDevice::Phone(phone) => Self::Phone(phone),
         }
     }
 }

@@ -5,7 +5,7 @@ use store::state::{Proposal, State};
 
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
-use crate::chat::model::phone::phone_label;
+use crate::chat::model::phone::{phone_label, phone_name};
 use crate::text::format::pluralize;
 use crate::text::{Text, printable};
 
@@ -60,7 +60,7 @@ fn asked(text: Text, proposal: &Proposal, state: &State) -> Text {
     };
     let now = match named {
         DeviceKey::Address(address) => state.name_of(*address),
-        DeviceKey::Phone(phone) => state.grouping().group(*phone).and_then(|phone| phone.name.as_deref()),
+        DeviceKey::Phone(phone) => phone_name(state, *phone),
         DeviceKey::Name(_) => None,
     };
     let text = match now {

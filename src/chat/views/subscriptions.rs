@@ -161,18 +161,22 @@ pub(in crate::chat) fn watches(
     let Subscriptions { watches, follows, ignored, mute } = subscriptions;
     // In a group, who it was.
     let set_by = |by: ChatId, person: &Option<Person>| match (by, person) {
-        (by, Some(person)) if by == asked_by && by.0 < 0 => format!(", set by {}", printable(&person.name)),
-        (by, _) if by == asked_by => String::new(),
-        (ChatId::TERMINAL, _) => ", set at the terminal".to_owned(),
-        (by, _) => format!(", set in chat {by}"),
+        (by, Some(person)) if by == asked_by && by.0 < 0 => {
+            Some(format!("set by {}", printable(&person.name)))
+        }
+        (by, _) if by == asked_by => None,
+        (ChatId::TERMINAL, _) => Some("set at the terminal".to_owned()),
+        (by, _) => Some(format!("set in chat {by}")),
     };
+    let further = |set_by: Option<String>| set_by.map_or(String::new(), |set_by| format!(", {set_by}"));
+    let alone = |set_by: Option<String>| set_by.map_or(String::new(), |set_by| format!(" ({set_by})"));
     let watched = watches.iter().map(|(ssid, by, watch)| {
         let text = Text::default().code(ssid);
         let text = match &watch.reason {
             Some(reason) => text.append(format_args!(": {}", printable(reason))),
             None => text,
         };
-        let set_by = set_by(*by, &watch.set_by);
+        let set_by = further(set_by(*by, &watch.set_by));
         (WATCHED, text.append(format_args!(" (since {}{set_by})", shown_time(watch.since, zone))))
     });
     let followed = follows.iter().map(|Followed { device, by, follow, last_seen }| {
@@ -180,23 +184,16 @@ pub(in crate::chat) fn watches(
         let text = Text::plain(printable(device)).append(format_args!(
             ": {} (gone after {minutes} min of silence{})",
             whereabouts(follow, *last_seen, now),
-            set_by(*by, &follow.set_by)
+            further(set_by(*by, &follow.set_by))
         ));
         (FOLLOWED, text)
     });
     let ignored = ignored.iter().map(|IgnoredDevice { device, by, ignored }| {
-        let text = Text::plain(printable(device));
-        let set_by = set_by(*by, &ignored.set_by);
-        let set_by = set_by.strip_prefix(", ").filter(|_| by == &asked_by);
-        (IGNORED, set_by.map_or(text.clone(), |set_by| text.append(format_args!(" ({set_by})"))))
+        let set_by = set_by(*by, &ignored.set_by).filter(|_| *by == asked_by);
+        (IGNORED, Text::plain(printable(device)).append(alone(set_by)))
     });
     let page = Page::of(watched.chain(followed).chain(ignored).collect(), page);
-    let mute = mute.map(|mute| {
-        let text = muted(mute.until, zone);
-        let set_by = set_by(asked_by, &mute.set_by);
-        let set_by = set_by.strip_prefix(", ").map(|set_by| format!(" ({set_by})"));
-        text.append(set_by.unwrap_or_default())
-    });
+    let mute = mute.map(|mute| muted(mute.until, zone).append(alone(set_by(asked_by, &mute.set_by))));
     let mut parts: Vec<Text> = mute.into_iter().collect();
     if watches.is_empty() && page.number == 0 {
         parts.push(Text::plain("👁 No network is watched. Start with /watch SSID [reason]."));

@@ -8,8 +8,8 @@ use super::model::{Event, EventKind};
 use super::probe::Probe;
 use dot11::{RequestedSsid, Signature, Ssid, hex_digits};
 
-/// Appends the fields of an event to `line`: first `type`, then `time`, `person` if there is one, then the others, without the braces around
-/// them, so that the caller can add fields of its own.
+/// Appends the fields of an event to `line`: first `type`, then `time`, then `person` if there is one, then the others,
+/// without the braces around them, so that the caller can add fields of its own.
 ///
 /// # Errors
 /// If the kind cannot be serialized; `line` may then end with a part of the fields.

@@ -143,7 +143,8 @@ pub struct PhoneEvidence {
 }
 
 /// What an [`Event`] says happened. Its JSON form is an object whose first field is `type`; the event's
-/// time is the second, and the person who asked for it, if any, the third. A probe carries its own time, which is what its sensor's clock said.
+/// time is the second, and the person who asked for it, if any, the third. A probe carries its own time, which is what its
+/// sensor's clock said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventKind {

@@ -4,6 +4,7 @@ use super::group::{ADDRESSES_PER_GROUP, Group, JoinReason};
 use super::splits::Splits;
 use super::{Grouping, Model};
 use crate::event::{GroupId, Timestamp};
+use dot11::MacAddr;
 
 /// Groups that are kept.
 pub const GROUP_LIMIT: usize = 16_384;
@@ -17,20 +18,10 @@ const ADDRESSES_PER_KEPT_GROUP: usize = 8;
 /// Models that are remembered.
 pub const MODEL_LIMIT: usize = 4096;
 
-impl Group {
-    /// Whether a person said something about this address of the group.
-    fn is_said(&self, place: usize, splits: &Splits) -> bool {
-        self.addresses.get(place).is_some_and(|(address, reason)| {
-            *reason == JoinReason::Person
-                || self.kept_by.contains(address)
-                || splits.phones(*address).next().is_some()
-        })
-    }
-
-    /// The oldest address about which no person said anything.
-    fn oldest_unsaid(&self, splits: &Splits) -> Option<usize> {
-        (0..self.addresses.len()).find(|place| !self.is_said(*place, splits))
-    }
+/// Whether a person said something about this address, which joined a group for this reason; `kept_by` is the evidence by
+/// which the group is kept.
+fn is_said((address, reason): &(MacAddr, JoinReason), kept_by: &[MacAddr], splits: &Splits) -> bool {
+    *reason == JoinReason::Person || kept_by.contains(address) || splits.phones(*address).next().is_some()
 }
 
 impl Grouping {
@@ -41,8 +32,9 @@ impl Grouping {
         else {
             return;
         };
-        let place = group.oldest_unsaid(&self.splits).unwrap_or(0);
-        if let Some((oldest, _)) = group.addresses.remove(place) {
+        let mut addresses = group.addresses.iter();
+        let oldest = addresses.position(|address| !is_said(address, &group.kept_by, &self.splits));
+        if let Some((oldest, _)) = group.addresses.remove(oldest.unwrap_or(0)) {
             group.guests.remove(&oldest);
             self.group_of.remove(&oldest);
         }
@@ -79,19 +71,17 @@ impl Grouping {
         let before = self.group_of.len();
         for id in kept {
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            let surplus = group.addresses.len().saturating_sub(share);
-            let leaves: Vec<bool> = (0..group.addresses.len())
-                .map(|place| place < surplus && !group.is_said(place, &self.splits))
-                .collect();
-            let mut leaves = leaves.into_iter();
-            let (guests, group_of) = (&mut group.guests, &mut self.group_of);
-            group.addresses.retain(|(address, _)| {
-                let leaves = leaves.next().unwrap_or(false);
-                if leaves {
-                    guests.remove(address);
-                    group_of.remove(address);
+            let Group { addresses, guests, kept_by, .. } = group;
+            let mut surplus = addresses.len().saturating_sub(share);
+            addresses.retain(|address| {
+                let is_old = surplus > 0;
+                surplus = surplus.saturating_sub(1);
+                let stays = !is_old || is_said(address, kept_by, &self.splits);
+                if !stays {
+                    guests.remove(&address.0);
+                    self.group_of.remove(&address.0);
                 }
-                !leaves
+                stays
             });
         }
         self.group_of.len() < before
