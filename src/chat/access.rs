@@ -27,10 +27,10 @@ pub trait AccessControl: Send + Sync {
     /// Whether the person is an admin of the group; `None` if Telegram does not say.
     fn is_group_admin(&self, group: ChatId, person: ChatId) -> BoxFuture<'_, Option<bool>>;
 
-    /// Sends a message to every owner, in the background.
-    fn tell_owners(&self, message: Reply);
+    /// Asks the owners about proposals that they were not asked about yet, in the background.
+    fn ask_about_proposals(&self);
 
-    /// Sends a text to a chat, in the background.
+    /// Sends a text to a chat that has access, in the background.
     fn tell(&self, chat: ChatId, text: Text);
 
     /// Uses an invitation code in a chat that has access already; `None` if the code is not valid.

@@ -61,6 +61,8 @@ pub(super) struct Access {
     removal: tokio::sync::Mutex<()>,
     /// Notified when an owner was added or removed.
     owners_changed: Notify,
+    /// Notified when a chat proposed something.
+    pub(super) proposed: Notify,
 }
 
 /// Why no code could be made.
@@ -95,6 +97,7 @@ impl Access {
             names: Mutex::default(),
             removal: tokio::sync::Mutex::default(),
             owners_changed: Notify::new(),
+            proposed: Notify::new(),
         })
     }
 
@@ -312,16 +315,14 @@ impl AccessControl for Access {
         Box::pin(self.admins.is_admin(group, person))
     }
 
-    fn tell_owners(&self, message: Reply) {
-        let (sender, owners) = (self.sender.clone(), self.all_owners());
-        tokio::spawn(async move {
-            for owner in owners {
-                sender.reply(owner.into(), &message, false).await;
-            }
-        });
+    fn ask_about_proposals(&self) {
+        self.proposed.notify_one();
     }
 
     fn tell(&self, chat: ChatId, text: Text) {
+        if !self.sender.has_access(chat) {
+            return;
+        }
         let (sender, message) = (self.sender.clone(), Reply::from(text));
         tokio::spawn(async move { sender.reply(chat.into(), &message, false).await });
     }

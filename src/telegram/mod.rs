@@ -34,6 +34,7 @@ mod outbox;
 mod outgoing;
 mod polling;
 mod progress_indicator;
+mod proposal_notifier;
 mod quiet_hours;
 mod rate_limiter;
 mod request_error;
@@ -132,7 +133,11 @@ async fn serve(
     let handler = Handler::new(bot, api.clone(), sender.clone(), access.clone(), chat, recorder.clone());
     let owners = access.all_owners();
     let background = async {
-        tokio::join!(bot_commands::set_all(&api, &sender, &recorder, &owners), access.offer_ownership(stop));
+        tokio::join!(
+            bot_commands::set_all(&api, &sender, &recorder, &owners),
+            access.offer_ownership(stop),
+            proposal_notifier::run(&access, &sender, &recorder),
+        );
         pending().await
     };
     tokio::select! {

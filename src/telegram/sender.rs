@@ -127,12 +127,21 @@ impl Sender {
 
     /// Sends a notice once; it does not wait behind alerts. A `silent` one makes no sound.
     pub(super) async fn notify(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), RequestError> {
-        let notice = Reply::from(text.clone());
+        self.send_notice(chat, &Reply::from(text.clone()), silent).await
+    }
+
+    /// As [`Sender::notify`], with buttons.
+    pub(super) async fn send_notice(
+        &self,
+        chat: ChatId,
+        notice: &Reply,
+        silent: bool,
+    ) -> Result<(), RequestError> {
         self.acquire(chat).await;
-        let outcome = match self.send_to_open_topic(chat, &notice, silent).await {
+        let outcome = match self.send_to_open_topic(chat, notice, silent).await {
             Err(RequestError::Migrated(to)) if self.record_migration(chat, to).await.is_ok() => {
                 self.acquire(to).await;
-                self.send_to_open_topic(to, &notice, silent).await
+                self.send_to_open_topic(to, notice, silent).await
             }
             outcome => outcome,
         };

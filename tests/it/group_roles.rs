@@ -125,6 +125,31 @@ fn what_somebody_follows_or_ignores_in_a_group_is_theirs() {
 }
 
 #[test]
+fn members_with_alerts_end_the_mute_of_another_member() {
+    let Some(testbed) = owned() else { return };
+    testbed.api.make_admin(GROUP, CAROL);
+    let (ignore, unignore) = (format!("/ignore {LAMP}"), format!("/unignore {LAMP}"));
+    for command in ["/mute 1h", &ignore] {
+        let done = in_group(&testbed, BOB, command);
+        assert!(done.ends_with("\nBy Bob *b*"), "{done}");
+    }
+    assert!(in_group(&testbed, ANN, "/unmute").starts_with(REFUSED), "Ann gets no alerts");
+    let watch = in_group(&testbed, ANN, "/watch Depot");
+    assert!(watch.contains("\n🔕 Alerts are muted here until") && watch.ends_with("\nBy Ann"), "{watch}");
+    for command in ["/unmute", &unignore] {
+        let done = in_group(&testbed, ANN, command);
+        assert!(done.ends_with("\nBy Ann"), "{done}");
+    }
+    // What an admin or an owner set stays.
+    for user in [CAROL, CHAT] {
+        let muted = in_group(&testbed, user, "/mute 1h");
+        assert!(muted.ends_with(&format!("\nBy {}", name_of(user))), "{muted}");
+        assert!(in_group(&testbed, ANN, "/unmute").starts_with(REFUSED));
+    }
+    testbed.api.assert_clean();
+}
+
+#[test]
 fn without_telegrams_answer_nobody_is_an_admin() {
     let Some(testbed) = owned() else { return };
     in_group(&testbed, ANN, "/watch Depot");

@@ -1,6 +1,6 @@
 //! Owners name devices; members propose names, which an owner accepts or refuses, unless the configuration lets them.
 
-use crate::support::bot_api::{Incoming, SentMessage};
+use crate::support::bot_api::{Fault, Incoming, SentMessage};
 use crate::support::service::Config;
 use crate::support::testbed::{CHAT, Mode, Testbed};
 
@@ -83,6 +83,28 @@ fn an_owner_accepts_or_refuses_the_name_that_a_member_proposes() {
     assert!(told.plain.starts_with("❌ An owner refused to remove the name of"), "{}", told.plain);
     let unnamed = testbed.ask(&format!("/unname {LAMP}"));
     assert!(unnamed.plain.contains("no longer has a name"), "it had one: {}", unnamed.plain);
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn owners_are_asked_although_telegram_failed_and_the_service_was_killed() {
+    let Some(mut testbed) = owned(|config| config) else { return };
+    testbed.api.fail_next("sendMessage", 1000, Fault::ServerError(500));
+    testbed.bring(Incoming::text(BOB, &format!("/name {LAMP} Lamp")).by_user(BOB, "Bob"));
+    testbed.kill_and_restart_after(|| ());
+    testbed.api.clear_faults();
+    let is_question =
+        |message: &SentMessage| message.chat_id == CHAT && message.plain.contains("asks you to call");
+    let question = testbed.api.wait_for_message(is_question);
+    assert!(question.plain.contains(LAMP) && question.buttons().len() == 2, "{}", question.plain);
+    // The answer waits until it is recorded that they were asked.
+    let starts = testbed.api.webhook_history().len() + 1;
+    testbed.service.terminate();
+    testbed.service.restart();
+    testbed.wait_until_ready(starts);
+    let other = propose(&testbed, "/name a4:83:e7:00:00:02 Radio");
+    assert!(other.plain.contains("Radio"), "{}", other.plain);
+    assert_eq!(testbed.api.sent().iter().filter(|message| is_question(message)).count(), 2);
     testbed.api.assert_clean();
 }
 

@@ -33,6 +33,7 @@ impl Chat {
                 let stay_seconds = stay.unwrap_or(DEFAULT_STAY).as_secs();
                 let doorbell = Doorbell { min_dbm, stay_seconds, only_in_quiet_hours, set_by: None };
                 let done = texts::shown(Some(&doorbell), self.quiet_hours.as_deref(), learned);
+                let done = done.append_text(self.mute_note(&self.recorder.state(), chat));
                 (EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours }, done)
             }
         };

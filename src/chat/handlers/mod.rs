@@ -2,6 +2,7 @@
 //! handler.
 
 mod doorbell;
+mod group_rights;
 mod history;
 mod lookups;
 mod maintenance;

@@ -1,5 +1,4 @@
-//! Who may change what others see: names, and what was set for a group. Those who may not change names propose changes to
-//! the owners.
+//! Who may change names. Those who may not propose changes to the owners.
 
 use store::event::{ChatId, DeviceKey, EventKind, NamedBy, Offset, ProposedChange};
 use store::state::fold_case;
@@ -38,25 +37,6 @@ impl Chat {
         (may_name && !has_name && !is_taken).then_some(NamedBy::Member)
     }
 
-    /// Why the asker may not change what others set in a group, if it is that. Its admins may, and owners of the bot.
-    pub(super) async fn refuse_if(&self, is_of_others: bool, asker: Asker<'_>) -> Option<Text> {
-        if !is_of_others || self.is_by_owner(asker) {
-            return None;
-        }
-        match asker.person {
-            // An admin wrote as the group.
-            Some(person) if person.id == asker.chat => None,
-            Some(person) if person.id.0 > 0 => {
-                match self.access()?.is_group_admin(asker.chat, person.id).await {
-                    Some(true) => None,
-                    Some(false) => Some(views::access::for_admins_only()),
-                    None => Some(views::access::admins_unknown()),
-                }
-            }
-            _ => Some(views::access::for_admins_only()),
-        }
-    }
-
     /// Asks the owners for a change, if it is possible.
     pub(super) async fn propose(&self, asker: Asker<'_>, change: ProposedChange) -> Reply {
         let (chat, time) = (asker.chat, self.recorder.now());
@@ -76,17 +56,12 @@ impl Chat {
         if let Err(failed) = self.change_all(asker, vec![proposed]).await {
             return failed.into();
         }
-        let question = {
-            let state = self.recorder.state();
-            let offset = state.proposals().find(chat, &change, time);
-            let proposal = offset.and_then(|offset| Some((offset, state.proposals().get(offset, time)?)));
-            proposal.map(|(offset, proposal)| texts::question(offset, proposal, &state))
-        };
         // Others may have proposed something in between.
-        let (Some(question), Some(access)) = (question, self.access()) else {
+        let is_open = self.recorder.state().proposals().find(chat, &change, time).is_some();
+        let (true, Some(access)) = (is_open, self.access()) else {
             return texts::too_many().into();
         };
-        access.tell_owners(question);
+        access.ask_about_proposals();
         texts::proposed(&change).into()
     }
 

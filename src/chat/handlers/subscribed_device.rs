@@ -1,7 +1,7 @@
 //! The device that a chat wants to follow or ignore, or does.
 
 use dot11::MacAddr;
-use store::event::{ChatId, DeviceKey};
+use store::event::{ChatId, DeviceKey, Person};
 use store::state::{State, Subscription, Subscriptions, fold_case};
 
 use crate::chat::model::lookup::which_device;
@@ -47,8 +47,8 @@ pub(super) enum PreferenceOwner {
     Chat {
         /// A member of each of the chat's subscriptions.
         subscriptions: Vec<DeviceKey>,
-        /// Whether somebody else set one of them.
-        is_of_others: bool,
+        /// Who set each of them, as far as that is known.
+        set_by: Vec<Option<Person>>,
         remaining: bool,
     },
 }
@@ -58,7 +58,7 @@ pub(super) fn found_subscription<V>(
     state: &State,
     set: &Subscriptions<V>,
     (chat, query): (ChatId, &str),
-    is_of_others: impl Fn(&V) -> bool,
+    set_by: impl Fn(&V) -> &Option<Person>,
 ) -> (PreferenceOwner, String) {
     let found = which_device(state, query).ok().and_then(|found| found.key());
     let Some(device) = found.or_else(|| phone_in_text(query, false).map(DeviceKey::Phone)) else {
@@ -72,9 +72,10 @@ pub(super) fn found_subscription<V>(
     let from_terminal = chat != ChatId::TERMINAL && of(ChatId::TERMINAL).next().is_some();
     let subscriptions: Vec<DeviceKey> = of(chat).filter_map(|members| members.first().cloned()).collect();
     let shown = |by| shown_members(state, of(by).flatten());
-    let is_of_others = meant.iter().any(|(by, one)| *by == chat && is_of_others(&one.value));
+    let of_chat = meant.iter().filter(|(by, _)| *by == chat);
+    let set_by = of_chat.map(|(_, one)| set_by(&one.value).clone()).collect();
     match (subscriptions.is_empty(), from_terminal) {
-        (false, remaining) => (PreferenceOwner::Chat { subscriptions, is_of_others, remaining }, shown(chat)),
+        (false, remaining) => (PreferenceOwner::Chat { subscriptions, set_by, remaining }, shown(chat)),
         (true, true) => (PreferenceOwner::TerminalOnly, shown(ChatId::TERMINAL)),
         (true, false) => (PreferenceOwner::Nobody, query.to_owned()),
     }

@@ -7,6 +7,7 @@ use dot11::{MacAddr, Ssid};
 use store::event::{ChatId, EventKind, Pattern};
 use store::state::{Follow, Ignored, MEMBERS_LIMIT, State, Watch, fold_case};
 
+use super::group_rights::others_are_alerted;
 use super::subscribed_device::{Meant, PreferenceOwner, evidence, found_subscription, shown_members};
 use crate::chat::callbacks::Callback;
 use crate::chat::model::alert_preference::AlertPreference;
@@ -85,7 +86,8 @@ impl Chat {
         if let Some(refused) = full.or(self.refuse_if(is_of_others, asker).await) {
             return refused.into();
         }
-        let done = texts::watching(&target, reason.as_deref());
+        let done = texts::watching(&target, reason.as_deref())
+            .append_text(self.mute_note(&self.recorder.state(), chat));
         let kind = match target {
             WatchTarget::Network(ssid) => EventKind::Watch { chat, ssid, reason },
             WatchTarget::Pattern(pattern) => EventKind::WatchPattern { chat, pattern, reason },
@@ -211,7 +213,7 @@ impl Chat {
             let Meant { device, members, shown, known } = meant;
             let times = (self.recorder.now(), self.zone);
             let done = texts::following(&shown, is_new, silence, last_seen, times);
-            let done = done.append_text(caveat(&state, &found));
+            let done = done.append_text(caveat(&state, &found)).append_text(self.mute_note(&state, chat));
             if !is_new {
                 return done.into();
             }
@@ -265,13 +267,13 @@ impl Chat {
         let chat = asker.chat;
         let (owner, shown) = {
             let state = self.recorder.state();
-            let is_of_others = |follow: &Follow| asker.is_of_others(follow.set_by.as_ref());
-            found_subscription(&state, state.follows(), (chat, query), is_of_others)
+            found_subscription(&state, state.follows(), (chat, query), |follow: &Follow| &follow.set_by)
         };
         match owner {
             PreferenceOwner::Nobody => texts::was_not_followed(&self.device_display_name(query)).into(),
             PreferenceOwner::TerminalOnly => texts::followed_at_the_terminal(&shown).into(),
-            PreferenceOwner::Chat { subscriptions, is_of_others, remaining } => {
+            PreferenceOwner::Chat { subscriptions, set_by, remaining } => {
+                let is_of_others = set_by.iter().any(|by| asker.is_of_others(by.as_ref()));
                 if let Some(refused) = self.refuse_if(is_of_others, asker).await {
                     return refused.into();
                 }
@@ -290,6 +292,15 @@ impl Chat {
         }
     }
 
+    /// That the chat is muted, for the reply to who sets an alert.
+    pub(super) fn mute_note(&self, state: &State, chat: ChatId) -> Text {
+        let now = self.recorder.now();
+        match state.mutes().get(chat).filter(|mute| now < mute.until) {
+            Some(mute) => texts::still_muted(mute.until, self.zone),
+            None => Text::default(),
+        }
+    }
+
     /// Mutes the chat. In a group that keeps alerts from the others, too.
     pub(in crate::chat) async fn mute(&self, asker: Asker<'_>, length: Duration) -> Reply {
         let chat = asker.chat;
@@ -301,10 +312,11 @@ impl Chat {
         self.change(asker, vec![EventKind::Mute { chat, until }], texts::muted(until, self.zone)).await
     }
 
+    /// Ends a mute.
     async fn unmute(&self, asker: Asker<'_>) -> Reply {
         let mute = self.recorder.state().mutes().get(asker.chat).cloned();
         let Some(mute) = mute else { return texts::was_not_muted().into() };
-        match self.refuse_if(asker.is_of_others(mute.set_by.as_ref()), asker).await {
+        match self.refuse_to_end(&[mute.set_by], asker).await {
             Some(refused) => refused.into(),
             None => {
                 let unmute = EventKind::Unmute { chat: asker.chat };
@@ -357,14 +369,14 @@ impl Chat {
         let chat = asker.chat;
         let (owner, shown) = {
             let state = self.recorder.state();
-            let is_of_others = |ignored: &Ignored| asker.is_of_others(ignored.set_by.as_ref());
-            found_subscription(&state, state.mutes().ignored(), (chat, query), is_of_others)
+            let ignored = state.mutes().ignored();
+            found_subscription(&state, ignored, (chat, query), |ignored: &Ignored| &ignored.set_by)
         };
         match owner {
             PreferenceOwner::Nobody => texts::was_not_ignored(&self.device_display_name(query)).into(),
             PreferenceOwner::TerminalOnly => texts::ignored_at_the_terminal(&shown).into(),
-            PreferenceOwner::Chat { subscriptions, is_of_others, remaining } => {
-                if let Some(refused) = self.refuse_if(is_of_others, asker).await {
+            PreferenceOwner::Chat { subscriptions, set_by, remaining } => {
+                if let Some(refused) = self.refuse_to_end(&set_by, asker).await {
                     return refused.into();
                 }
                 let unignore = |device| EventKind::Unignore { chat, device };
@@ -373,18 +385,6 @@ impl Chat {
             }
         }
     }
-}
-
-/// Whether somebody else than the asker set what alerts this group, or maybe did.
-fn others_are_alerted(state: &State, asker: Asker<'_>) -> bool {
-    let watches = state.watches().iter().map(|(_, by, watch)| (by, &watch.set_by));
-    let patterns = state.watches().patterns().map(|(_, by, watch)| (by, &watch.set_by));
-    let follows = state.follows().iter().map(|(by, follow)| (by, &follow.value.set_by));
-    let doorbell = state.doorbells().get(asker.chat).map(|doorbell| (asker.chat, &doorbell.set_by));
-    let mut all = watches.chain(patterns).chain(follows).chain(doorbell);
-    all.any(|(by, set_by)| {
-        [asker.chat, ChatId::TERMINAL].contains(&by) && asker.is_of_others(set_by.as_ref())
-    })
 }
 
 fn watch_of<'a>(state: &'a State, target: &WatchTarget, by: ChatId) -> Option<&'a Watch> {

@@ -20,7 +20,7 @@ mod names;
 pub mod notices;
 pub(in crate::chat) mod phones;
 pub(in crate::chat) mod presence;
-pub(in crate::chat) mod proposals;
+pub(crate) mod proposals;
 mod strangers;
 pub(in crate::chat) mod subscriptions;
 mod usage_error;

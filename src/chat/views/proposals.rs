@@ -86,7 +86,7 @@ fn buttons(offset: Offset, [accept, refuse]: [&str; 2]) -> Vec<Button> {
 }
 
 /// Asks an owner.
-pub(in crate::chat) fn question(offset: Offset, proposal: &Proposal, state: &State) -> Reply {
+pub(crate) fn question(offset: Offset, proposal: &Proposal, state: &State) -> Reply {
     let text = asked(Text::plain("✏️ "), proposal, state);
     Reply { text, buttons: vec![buttons(offset, ["✅ Accept", "❌ Refuse"])], ..Reply::default() }
 }

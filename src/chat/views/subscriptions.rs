@@ -33,6 +33,14 @@ pub(in crate::chat) fn muted(until: Timestamp, zone: Tz) -> Text {
     Text::plain(format_args!("🔕 Muted until {}. Use /unmute to end it now.", shown_time(until, zone)))
 }
 
+/// Behind the reply to who sets an alert in a muted chat.
+pub(in crate::chat) fn still_muted(until: Timestamp, zone: Tz) -> Text {
+    Text::plain(format_args!(
+        "\n🔕 Alerts are muted here until {}. Use /unmute to end it now.",
+        shown_time(until, zone)
+    ))
+}
+
 pub(in crate::chat) fn unmuted(suppressed: u64) -> Text {
     match suppressed {
         0 => Text::plain("🔔 No longer muted. There were no alerts meanwhile."),

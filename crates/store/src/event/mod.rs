@@ -25,6 +25,7 @@ mod model;
 mod pairing;
 mod pattern;
 mod probe;
+mod proposed_change;
 mod timestamp;
 
 pub use alert::{AlertDecision, AlertOutcome, DeviceKey, LeaveDecision, StrangerReason};
@@ -33,12 +34,11 @@ pub use encode::{push_event_fields, push_probe_fields};
 pub(crate) use fields::{hex_bytes, optional_ssid_fields, ssid_fields};
 pub use group_id::{GroupId, ParseGroupIdError};
 pub use ids::{ChatId, MessageId, Offset};
-pub use model::{
-    Event, EventKind, EvictionScope, GroupingMode, NamedBy, Person, PhoneEvidence, ProposedChange,
-};
+pub use model::{Event, EventKind, EvictionScope, GroupingMode, NamedBy, Person, PhoneEvidence};
 pub use pairing::{CodeHash, Role};
 pub use pattern::Pattern;
 pub use probe::Probe;
+pub use proposed_change::ProposedChange;
 pub use timestamp::Timestamp;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::ids::{ChatId, MessageId, Offset};
 use super::pairing::{CodeHash, Role};
 use super::pattern::Pattern;
 use super::probe::Probe;
+use super::proposed_change::ProposedChange;
 use super::timestamp::Timestamp;
 use dot11::{MacAddr, ModelKey, Signature, Ssid};
 
@@ -114,6 +115,7 @@ impl Event {
             EventKind::Probe(_)
             | EventKind::Left { .. }
             | EventKind::StrangerLeft { .. }
+            | EventKind::OwnersAsked { .. }
             | EventKind::MuteReported { .. }
             | EventKind::Signature { .. }
             | EventKind::Delivered { .. }
@@ -352,6 +354,11 @@ pub enum EventKind {
         /// What they want.
         change: ProposedChange,
     },
+    /// Telegram took the question about a proposal, at least for one owner.
+    OwnersAsked {
+        /// The offset of the proposal's event.
+        proposal: Offset,
+    },
     /// An owner answered a proposal.
     ProposalAnswered {
         /// The offset of the proposal's event.
@@ -492,31 +499,6 @@ pub enum EventKind {
     Thinned {
         /// How many probes, and descriptions of their models.
         count: u64,
-    },
-}
-
-/// What a chat asks the owners for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProposedChange {
-    /// That a device gets a name.
-    Name {
-        /// An address or a phone.
-        device: DeviceKey,
-        /// The name.
-        name: String,
-    },
-    /// That a device loses its name.
-    Unname {
-        /// An address or a phone.
-        device: DeviceKey,
-    },
-    /// That an address is not of a phone.
-    Split {
-        /// The phone.
-        phone: GroupId,
-        /// The address.
-        address: MacAddr,
     },
 }
 

@@ -291,6 +291,7 @@ fn expected() -> Vec<(Offset, Event)> {
     let person = Person { id: ChatId(2002), name: "Anna".to_owned() };
     let by_person = |kind| Event::new(time(), kind).by(Some(&person));
     events.extend(proposed.into_iter().chain([answered]).chain(member).map(by_person));
+    events.push(Event::new(time(), EventKind::OwnersAsked { proposal: Offset(82) }));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

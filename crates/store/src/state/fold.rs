@@ -113,8 +113,10 @@ impl State {
             }
             EventKind::NameProposed { chat, change } => {
                 let chat = self.chats.current(*chat);
-                self.proposals.add(offset, Proposal { time, chat, person: person(), change: change.clone() });
+                let change = change.clone();
+                self.proposals.add(offset, Proposal { time, chat, person: person(), change, asked: false });
             }
+            EventKind::OwnersAsked { proposal } => self.proposals.asked(*proposal),
             EventKind::ProposalAnswered { proposal, .. } => self.proposals.answer(*proposal),
             EventKind::SetGrouping { mode } => self.grouping.set_mode(*mode),
             EventKind::Delivered { probe, chat, message } => {
@@ -199,6 +201,7 @@ impl State {
         self.rename_device(&DeviceKey::Phone(from), &now);
         self.follows.rename_phone(from, to);
         self.mutes.ignored.rename_phone(from, to);
+        self.proposals.rename_phone(from, to);
     }
 
     /// What is kept by the key of a device follows its new key. Subscriptions are kept by its members.

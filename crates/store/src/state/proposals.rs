@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
-use crate::event::{ChatId, Offset, Person, ProposedChange, Timestamp};
+use crate::event::{ChatId, GroupId, Offset, Person, ProposedChange, Timestamp};
 
 /// Proposals that may be open at a time.
 pub const PROPOSAL_LIMIT: usize = 32;
@@ -27,6 +27,9 @@ pub struct Proposal {
     pub person: Option<Person>,
     /// What they want.
     pub change: ProposedChange,
+    /// Whether an owner was asked.
+    #[serde(default)]
+    pub asked: bool,
 }
 
 /// The proposals, by the offset of their events.
@@ -45,15 +48,32 @@ impl Proposals {
         }
     }
 
+    /// An owner was asked.
+    pub(super) fn asked(&mut self, offset: Offset) {
+        if let Some(proposal) = self.rows.get_mut(&offset) {
+            proposal.asked = true;
+        }
+    }
+
     pub(super) fn answer(&mut self, offset: Offset) {
         self.rows.remove(&offset);
     }
 
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
-        let of_chat = self.rows.iter().filter(|(_, proposal)| proposal.chat == from);
-        for offset in of_chat.map(|(offset, _)| *offset).collect::<Vec<_>>() {
+        self.update(|proposal| proposal.chat == from, |proposal| proposal.chat = to);
+    }
+
+    /// The phone `from` is the phone `to` from now on.
+    pub(super) fn rename_phone(&mut self, from: GroupId, to: GroupId) {
+        let is_of = |proposal: &Proposal| proposal.change.phone() == Some(from);
+        self.update(is_of, |proposal| proposal.change.set_phone(to));
+    }
+
+    fn update(&mut self, is_meant: impl Fn(&Proposal) -> bool, change: impl Fn(&mut Proposal)) {
+        let meant = self.rows.iter().filter(|(_, proposal)| is_meant(proposal));
+        for offset in meant.map(|(offset, _)| *offset).collect::<Vec<_>>() {
             if let Some(proposal) = self.rows.get_mut(&offset) {
-                proposal.chat = to;
+                change(proposal);
             }
         }
     }
@@ -117,6 +137,7 @@ mod tests {
             chat: ChatId(chat),
             person: None,
             change: ProposedChange::Name { device, name: "Lamp".to_owned() },
+            asked: false,
         }
     }
 
@@ -158,5 +179,29 @@ mod tests {
         assert!(proposals.find(ChatId(100), &proposal(1, 9, 8).change, at(8)).is_some());
         proposals.remove_chat(ChatId(100));
         assert!(proposals.find(ChatId(100), &proposal(1, 9, 8).change, at(8)).is_none());
+    }
+    #[test]
+    fn a_proposal_is_asked_once_and_follows_its_phone() {
+        let mut proposals = Proposals::default();
+        let [phone, other] = ["3f2a", "3f2b"].map(|id| id.parse::<GroupId>().unwrap());
+        let address = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
+        let changes = [
+            ProposedChange::Name { device: DeviceKey::Phone(phone), name: "Ann".to_owned() },
+            ProposedChange::Unname { device: DeviceKey::Phone(phone) },
+            ProposedChange::Split { phone, address },
+            ProposedChange::Unname { device: DeviceKey::Address(address) },
+        ];
+        for (offset, change) in (0..).zip(changes) {
+            proposals.add(Offset(offset), Proposal { change, ..proposal(1, 0, 0) });
+        }
+        proposals.asked(Offset(2));
+        proposals.asked(Offset(9));
+        let asked: Vec<bool> = proposals.open(at(0)).map(|(_, proposal)| proposal.asked).collect();
+        assert_eq!(asked, [false, false, true, false]);
+        proposals.rename_phone(phone, other);
+        let phones: Vec<_> = proposals.open(at(0)).map(|(_, proposal)| proposal.change.phone()).collect();
+        assert_eq!(phones, [Some(other), Some(other), Some(other), None]);
+        proposals.rename_phone(phone, other);
+        assert!(proposals.get(Offset(2), at(0)).is_some_and(|proposal| proposal.asked));
     }
 }
