@@ -8,6 +8,7 @@
 //! already, and the service waits as long as a source may still open.
 
 mod coverage;
+mod health;
 mod monitoring;
 mod name_importer;
 mod ntp_sync;
@@ -37,6 +38,7 @@ use crate::config::{self, Config};
 use crate::telegram::{self, RequestMetrics, TelegramError};
 use crate::{api, control, log_writer};
 use coverage::coverage;
+use health::Health;
 use monitoring::Monitored;
 pub use ntp_sync::is_synchronized;
 use readiness::Readiness;
@@ -233,8 +235,10 @@ impl Service {
         }
         let chat = self.chat();
         let requests = RequestMetrics::default();
-        self.start_control_socket(&chat);
-        self.start_monitoring(monitoring, &chat, &requests);
+        let (recorder, sources) = (self.recorder.clone(), self.sources.clone());
+        let health = Health::start(recorder, sources, self.watched_parts(), self.stop.clone());
+        self.start_control_socket(&chat, health.clone());
+        self.start_monitoring(monitoring, &chat, &requests, health);
         let bot = self.start_bot(chat, requests);
         self.start_ntp_sync();
         self.start_name_importer();
@@ -266,7 +270,7 @@ impl Service {
     }
 
     /// Serves the HTTP API on the control socket. The service also works without it.
-    fn start_control_socket(&self, chat: &Chat) {
+    fn start_control_socket(&self, chat: &Chat, health: Health) {
         let listener = match control::Listener::bind(&self.config.data_dir) {
             Ok(listener) => listener,
             Err(error) => {
@@ -285,21 +289,29 @@ impl Service {
             zone: self.config.time_zone,
             data_dir: self.config.data_dir.clone(),
             bot: self.config.telegram.clone().map(bot_status_query),
+            problems: Arc::new(move || health.problems()),
         };
         let (data_dir, recorder) = (self.config.data_dir.clone(), self.recorder.clone());
         tokio::spawn(serve_control(listener, data_dir, recorder, api::router(services), self.stop.clone()));
     }
 
     /// Serves health and metrics.
-    fn start_monitoring(&self, listener: Option<TcpListener>, chat: &Chat, requests: &RequestMetrics) {
+    fn start_monitoring(
+        &self,
+        listener: Option<TcpListener>,
+        chat: &Chat,
+        requests: &RequestMetrics,
+        health: Health,
+    ) {
         let Some(listener) = listener else { return };
         let monitored = Monitored {
             recorder: self.recorder.clone(),
             sources: self.sources.clone(),
             lookups: chat.lookup_timings(),
             requests: requests.clone(),
+            health,
         };
-        tokio::spawn(monitoring::serve(listener, monitored, self.watched_parts(), self.stop.clone()));
+        tokio::spawn(monitoring::serve(listener, monitored, self.stop.clone()));
     }
 
     /// Answers and alerts in Telegram. If that ends, so does the service.

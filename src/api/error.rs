@@ -88,9 +88,8 @@ impl ApiError {
     }
 
     /// 503: the service runs, and does not do what it is for.
-    pub fn unhealthy() -> Self {
-        let error = "the service does not record, or no source captures, or one has failed";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error, Some("see GET /v1/status"))
+    pub fn unhealthy(problems: &[String]) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, problems.join("; "), Some("see GET /v1/status"))
     }
 
     /// 500: something failed here.

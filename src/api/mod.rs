@@ -52,6 +52,9 @@ pub const MESSAGE_LIMIT: usize = 16 << 10;
 pub type BotStatusQuery =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> + Send + Sync>;
 
+/// What is wrong with the service now, a line each; empty if it is healthy. It does not wait.
+pub type HealthCheck = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct Services {
@@ -65,6 +68,8 @@ pub struct Services {
     pub data_dir: PathBuf,
     /// Asks Telegram how it sees the bot, if there is one.
     pub bot: Option<BotStatusQuery>,
+    /// Tells what is wrong with the service.
+    pub problems: HealthCheck,
 }
 
 /// What the service answers to `GET /v1`.

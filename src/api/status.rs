@@ -10,7 +10,7 @@ use store::event::Timestamp;
 
 use super::params::Params;
 use super::{Api, ApiError, body};
-use crate::status::{self, SourceState, SourceStatus, Status};
+use crate::status::{self, Status};
 
 /// Fields that only a running service has.
 const LIVE_FIELDS: [&str; 7] = [
@@ -42,13 +42,11 @@ pub(super) async fn get_status(
     body::json(&object)
 }
 
-/// 200 if the service does what it is for, and 503 otherwise.
+/// 200 if the service does what it is for, and 503 otherwise. It is answered while others wait, as `/healthz` is.
 pub(super) async fn get_health(State(api): State<Api>) -> Result<Response, ApiError> {
-    let _job = api.start_job()?;
-    if is_healthy(&api.services.chat.status().await) {
-        body::json(&json!({ "healthy": true }))
-    } else {
-        Err(ApiError::unhealthy())
+    match &(api.services.problems)()[..] {
+        [] => body::json(&json!({ "healthy": true })),
+        problems => Err(ApiError::unhealthy(problems)),
     }
 }
 
@@ -58,16 +56,6 @@ pub(super) async fn get_bot(State(api): State<Api>) -> Result<Response, ApiError
     let _job = api.start_job()?;
     let status = query().await.map_err(ApiError::failed)?;
     Ok(body::bytes(body::JSON, (status + "\n").into_bytes()))
-}
-
-/// Whether the service records, at least one source captures, and none has failed.
-fn is_healthy(status: &Status) -> bool {
-    let has_failed =
-        |source: &SourceStatus| matches!(source.condition, SourceState::Failed(_) | SourceState::Crashed);
-    let captures = |source: &SourceStatus| source.condition == SourceState::Capturing;
-    status.disk_error.is_none()
-        && status.sources.iter().any(captures)
-        && !status.sources.iter().any(has_failed)
 }
 
 /// Writes what a data directory holds while no service runs; a text starts with the line `none_runs`.

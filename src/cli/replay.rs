@@ -27,7 +27,7 @@ const FRAMES_PER_STEP: u64 = 4096;
 /// What the files contained.
 #[derive(Default)]
 struct Summary {
-    /// Files that could be opened.
+    /// Files that could be read, at least in part.
     files: u64,
     frames: u64,
     probes: u64,
@@ -109,7 +109,6 @@ fn replay_file(
     summary: &mut Summary,
 ) -> Result<(), CaptureError> {
     let capture = Capture::open(source, &CaptureSettings::default())?;
-    summary.files += 1;
     let counters = capture.counters();
     let mut progress = FileProgress::new(source.default_name(), size_of_file(source));
     let mut converter = ProbeConverter::new(&source.default_name(), fcs.include_bad_fcs);
@@ -133,7 +132,9 @@ fn replay_file(
         }
     });
     drop(progress);
-    summary.frames += counters.frames.load(Relaxed);
+    let frames = counters.frames.load(Relaxed);
+    summary.files += u64::from(outcome.is_ok() || frames > 0);
+    summary.frames += frames;
     summary.bad_fcs += counters.fcs_bad.load(Relaxed);
     summary.undecodable += counters.undecodable.load(Relaxed);
     warn_of_bad_fcs(&counters, fcs);

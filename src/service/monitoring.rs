@@ -1,13 +1,12 @@
 //! `GET /healthz` and `GET /metrics`, on a listener of their own.
 //!
 //! Invariants:
-//! - Health is 200 while writing to the log works, no part is stalled, at least one source captures and none has
-//!   failed. Otherwise it is 503, with a line for each problem.
+//! - Health is 200 while the service is healthy ([`Health`]). Otherwise it is 503, with a line for each problem.
 //! - Neither needs an answer of the recorder: they work while it is stalled.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -21,18 +20,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::health::Health;
 use super::source_worker::{DroppedFrames, SourceWorker};
-use super::watchdog::{WatchedPart, stalled_parts};
 use crate::http;
 use crate::log_writer;
 use crate::metrics::{self, Kind, MetricsPage, Timings};
 use crate::status::{SourceState, SourceStatus};
 use crate::telegram::RequestMetrics;
-use crate::text::printable;
-
-/// How often the parts' heartbeats are read, and after how long without one a part counts as stalled.
-const POLL_INTERVAL: Duration = Duration::from_secs(5);
-const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// What health and metrics are read from.
 #[derive(Clone)]
@@ -41,21 +35,11 @@ pub(super) struct Monitored {
     pub(super) sources: Vec<Arc<SourceWorker>>,
     pub(super) lookups: Arc<Timings>,
     pub(super) requests: RequestMetrics,
+    pub(super) health: Health,
 }
 
-#[derive(Clone)]
-struct Monitor {
-    monitored: Monitored,
-    stalled: Arc<Mutex<Vec<String>>>,
-}
-
-/// Answers on `listener` until `stop`. A stalled part of `parts` makes the service unhealthy.
-pub(super) async fn serve(
-    listener: TcpListener,
-    monitored: Monitored,
-    parts: Vec<WatchedPart>,
-    stop: CancellationToken,
-) {
+/// Answers on `listener` until `stop`.
+pub(super) async fn serve(listener: TcpListener, monitored: Monitored, stop: CancellationToken) {
     match listener.local_addr() {
         Ok(address) => {
             info!(event = "monitoring_listening", %address, "listening for health and metrics requests")
@@ -64,35 +48,16 @@ pub(super) async fn serve(
             warn!(event = "monitoring_listening", %error, "listening for health and metrics requests on an unknown address")
         }
     }
-    let monitor = Monitor { monitored, stalled: Arc::default() };
     let router =
-        Router::new().route("/healthz", get(health)).route("/metrics", get(page)).with_state(monitor.clone());
-    let stopped = stop.clone();
-    let polling = async {
-        tokio::select! {
-            () = poll_parts(&monitor, parts) => {}
-            () = stopped.cancelled() => {}
-        }
-    };
-    tokio::join!(http::serve(listener, &[], None, router, stop), polling);
+        Router::new().route("/healthz", get(health)).route("/metrics", get(page)).with_state(monitored);
+    http::serve(listener, &[], None, router, stop).await;
 }
 
-async fn poll_parts(monitor: &Monitor, mut parts: Vec<WatchedPart>) {
-    loop {
-        let stalled = stalled_parts(&mut parts, Instant::now(), STALL_LIMIT);
-        *monitor.stalled.lock().unwrap_or_else(PoisonError::into_inner) = stalled;
-        tokio::time::sleep(POLL_INTERVAL).await;
-    }
-}
-
-async fn health(State(monitor): State<Monitor>) -> (StatusCode, String) {
-    let stalled = monitor.stalled.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let sources: Vec<SourceStatus> = monitor.monitored.sources.iter().map(|source| source.status()).collect();
-    let disk_error = monitor.monitored.recorder.disk_error();
-    let problems = problems(&stalled, disk_error.as_ref().map(|error| &*error.why), &sources);
+async fn health(State(monitored): State<Monitored>) -> (StatusCode, String) {
+    let problems = monitored.health.problems();
     if problems.is_empty() {
         // It records and alerts nevertheless, and a restart would not help.
-        let doubt = monitor.monitored.recorder.clock_doubt().map(|doubt| {
+        let doubt = monitored.recorder.clock_doubt().map(|doubt| {
             format!(
                 "the machine's clock is in doubt since {}: it says {}. Set it from the network, or confirm it with \
                  /clock right\n",
@@ -105,25 +70,7 @@ async fn health(State(monitor): State<Monitor>) -> (StatusCode, String) {
     }
 }
 
-/// What is wrong, a line each; empty if the service is healthy.
-fn problems(stalled: &[String], disk_error: Option<&str>, sources: &[SourceStatus]) -> Vec<String> {
-    let stalled = stalled.iter().map(|part| format!("{} is stalled", printable(part)));
-    let disk = disk_error.map(|why| format!("writing to the log fails: {}", printable(why)));
-    let failed = sources.iter().filter_map(|source| match &source.condition {
-        SourceState::Failed(_) => {
-            let failure = source.failure().unwrap_or_default();
-            Some(format!("{} failed: {}", printable(&source.name), printable(&failure)))
-        }
-        SourceState::Crashed => Some(format!("{} ended unexpectedly", printable(&source.name))),
-        _ => None,
-    });
-    let captures = sources.iter().any(|source| matches!(source.condition, SourceState::Capturing));
-    let silent = (!captures).then(|| "no source captures".to_owned());
-    stalled.chain(disk).chain(failed).chain(silent).collect()
-}
-
-async fn page(State(monitor): State<Monitor>) -> impl IntoResponse {
-    let monitored = monitor.monitored;
+async fn page(State(monitored): State<Monitored>) -> impl IntoResponse {
     let history = monitored.recorder.history().clone();
     let log = tokio::task::spawn_blocking(move || history.size().ok()).await;
     let mut page = MetricsPage::default();
@@ -260,30 +207,4 @@ fn telegram_metrics(page: &mut MetricsPage, requests: &RequestMetrics) {
 /// Seconds since the Unix epoch.
 fn seconds(time: Timestamp) -> f64 {
     time.to_utc().timestamp_micros() as f64 / 1e6
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn health_needs_a_working_log_a_capturing_source_and_no_failure() {
-        let capturing = || SourceStatus::example("mon0", SourceState::Capturing);
-        assert_eq!(
-            problems(&[], None, &[capturing(), SourceStatus::example("a.pcap", SourceState::Ended)]),
-            [""; 0]
-        );
-        assert_eq!(problems(&[], Some("disk full"), &[capturing()]), ["writing to the log fails: disk full"]);
-        let failed = SourceStatus::example("mon1", SourceState::Failed("it is gone".to_owned()));
-        assert_eq!(problems(&[], None, &[capturing(), failed.clone()]), ["mon1 failed: it is gone"]);
-        assert_eq!(problems(&[], None, &[failed]), ["mon1 failed: it is gone", "no source captures"]);
-        assert_eq!(
-            problems(&[], None, &[SourceStatus::example("-", SourceState::Opening)]),
-            ["no source captures"]
-        );
-        let stalled = ["the recorder".to_owned()];
-        assert_eq!(problems(&stalled, None, &[capturing()]), ["the recorder is stalled"]);
-        let broken = SourceStatus::example("mon1", SourceState::Crashed);
-        assert_eq!(problems(&[], None, &[capturing(), broken]), ["mon1 ended unexpectedly"]);
-    }
 }

@@ -110,7 +110,7 @@ fn the_report_is_grouped() {
        last frame 3 h ago
        312 frames, restarted 2 times
     • a.pcap: ended
-       last frame 2408 days ago
+       last frame 6 years ago
        7 frames
     • stdin: opening
        no frame yet

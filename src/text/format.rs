@@ -42,7 +42,11 @@ pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
         5..100 => format!("{seconds} s ago"),
         100..6_000 => format!("{} min ago", seconds / 60),
         6_000..172_800 => format!("{} h ago", seconds / 3_600),
-        _ => format!("{} days ago", seconds / 86_400),
+        172_800..1_814_400 => format!("{} days ago", seconds / 86_400),
+        // Months and years have their mean length in the Gregorian calendar.
+        1_814_400..5_259_492 => format!("{} weeks ago", seconds / 604_800),
+        5_259_492..63_113_904 => format!("{} months ago", seconds / 2_629_746),
+        _ => format!("{} years ago", seconds / 31_556_952),
     }
 }
 
@@ -107,6 +111,32 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_have_their_largest_unit() {
+        let now = Timestamp::from_micros(1_795_341_600_000_000);
+        let ago = |seconds: i64| age(Timestamp::from_micros(now.as_micros() - seconds * 1_000_000), now);
+        let day = 86_400;
+        for (seconds, shown) in [
+            (-day, "just now"),
+            (4, "just now"),
+            (99, "99 s ago"),
+            (100, "1 min ago"),
+            (6_000, "1 h ago"),
+            (2 * day - 1, "47 h ago"),
+            (2 * day, "2 days ago"),
+            (21 * day - 1, "20 days ago"),
+            (21 * day, "3 weeks ago"),
+            (60 * day, "8 weeks ago"),
+            (61 * day, "2 months ago"),
+            (365 * day, "11 months ago"),
+            (730 * day, "23 months ago"),
+            (731 * day, "2 years ago"),
+            (3_653 * day, "10 years ago"),
+        ] {
+            assert_eq!(ago(seconds), shown);
+        }
+    }
 
     #[test]
     fn a_short_time_has_its_day_if_not_today() {

@@ -9,6 +9,7 @@ use crate::support::exposition::Exposition;
 use crate::support::frames::{ProbeRequestFrame, pcap_bytes, write_pcap};
 use crate::support::http;
 use crate::support::service::{Config, Service, log_field, probewatch, toml_string};
+use crate::support::stalled_thread::StalledThread;
 use crate::support::wait_until;
 
 /// A file name with characters that end a label, a line and a path component.
@@ -22,6 +23,14 @@ fn frames(ssids: &[&str]) -> Vec<(u64, Vec<u8>)> {
 fn address(service: &Service) -> SocketAddr {
     let line = service.wait_for_log_event("monitoring_listening", &[]);
     log_field(&line, "address").parse().unwrap()
+}
+
+/// What the image's health check says.
+fn is_healthy(service: &Service) -> bool {
+    let config = service.config_path();
+    let checked = probewatch(&["status", "--quiet", "--config", config.to_str().unwrap()]);
+    assert_eq!(String::from_utf8_lossy(&checked.stdout), "");
+    checked.status.success()
 }
 
 fn metrics(address: SocketAddr) -> Exposition {
@@ -94,10 +103,32 @@ fn health_follows_the_sources_and_the_metrics_count() {
     assert_eq!(value("telegram_request_duration_seconds_count", &[("method", "GetMe")]), 1.0);
     assert!(value("telegram_request_duration_seconds_count", &[("method", "SendMessage")]) >= 3.0);
 
+    assert!(is_healthy(&service));
     drop(stdin);
     wait_until("the end of all sources", || (health().status == 503).then_some(()));
+    assert!(!is_healthy(&service));
     assert_eq!(http::get(monitor, "/").unwrap().status, 404);
     assert_eq!(http::request(monitor, "POST", "/metrics", &[], b"").unwrap().status, 405);
+}
+
+#[test]
+fn a_stalled_recorder_is_unhealthy_for_every_check() {
+    let api = BotApi::start();
+    let config = Config::new(&api).sources(&["-"]).set("monitoring", "listen", "\"127.0.0.1:0\"");
+    let mut service = Service::start_with(&api, config);
+    let monitor = address(&service);
+    let mut radio = service.take_stdin();
+    radio.write_all(&pcap_bytes(127, &frames(&["RNM0"]))).unwrap();
+    let health = || http::get(monitor, "/healthz").unwrap();
+    wait_until("the source to capture", || (health().status == 200).then_some(()));
+    assert!(is_healthy(&service));
+    let Some(stalled) = StalledThread::stop(service.id(), "recorder") else { return };
+    wait_until("the stall to be noticed", || (health().status == 503).then_some(()));
+    assert_eq!(health().text(), "the recorder is stalled\n");
+    assert!(!is_healthy(&service));
+    drop(stalled);
+    wait_until("the recorder to go on", || (health().status == 200).then_some(()));
+    assert!(is_healthy(&service));
 }
 
 #[test]

@@ -55,6 +55,7 @@ mod bytes;
 mod capabilities;
 mod device_info;
 mod element;
+mod emoji;
 mod error;
 mod hex;
 mod link_type;

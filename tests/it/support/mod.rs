@@ -21,6 +21,7 @@ pub mod process;
 pub mod recorder;
 pub mod require;
 pub mod service;
+pub mod stalled_thread;
 pub mod statistics;
 pub mod tap_radio;
 pub mod testbed;
