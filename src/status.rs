@@ -1,6 +1,7 @@
 //! The status report: its values and its text.
 
 mod requested_waits;
+mod telegram_problems;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::text::format::{
 use crate::text::{Text, printable};
 use crate::vendor;
 pub use requested_waits::{RequestedWait, RequestedWaits, WaitsWith};
+pub use telegram_problems::{TelegramProblem, TelegramProblems};
 
 /// For how long a flood that is over is shown.
 const SHOWN_FLOOD: Duration = Duration::from_secs(86_400);
@@ -58,6 +60,8 @@ pub struct Status {
     pub alerts_waiting: usize,
     /// The waits that Telegram asked for.
     pub telegram_waits: Vec<RequestedWait>,
+    /// What keeps the bot from its work in Telegram until somebody helps.
+    pub telegram_problems: Vec<TelegramProblem>,
     /// The latest flood of invented addresses.
     pub flood: Option<Flood>,
     /// Probes that this program lost.
@@ -99,6 +103,7 @@ impl Status {
             watches: state.watches().len(),
             alerts_waiting: state.alerts().waiting(),
             telegram_waits: Vec::new(),
+            telegram_problems: Vec::new(),
             flood: state.floods().latest(),
             lost_probes: 0,
             lost_log_lines: 0,
@@ -197,6 +202,9 @@ fn alerts(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
         .telegram_waits
         .iter()
         .fold(text, |text, wait| text.append(format_args!("\n⏳ {}", requested_wait(wait, zone))));
+    let text = status.telegram_problems.iter().fold(text, |text, problem| {
+        text.append(format_args!("\n⚠️ {}; {}", problem.summary(zone), problem.remedy()))
+    });
     match status.flood.filter(|flood| now.abs_diff(flood.last) < SHOWN_FLOOD) {
         Some(found) => text.append(format_args!("\n{}", flood(&found, now, zone))),
         None => text,
@@ -208,6 +216,7 @@ pub fn requested_wait(wait: &RequestedWait, zone: Tz) -> String {
     let what = match wait.with {
         WaitsWith::Updates => "no messages are received",
         WaitsWith::Alerts(_) => "no alerts are sent to a chat",
+        WaitsWith::Replies(_) => "no replies are sent to a chat",
     };
     let until = shown_time(wait.until, zone);
     let [asked, waits] = [wait.asked_seconds, wait.wait_seconds].map(Duration::from_secs).map(shown_duration);
@@ -216,6 +225,26 @@ pub fn requested_wait(wait: &RequestedWait, zone: Tz) -> String {
             format!("Telegram asked for {asked}, more than the bot waits: {what} for {waits}, until {until}")
         }
         false => format!("Telegram asked to wait: {what} until {until}"),
+    }
+}
+
+impl TelegramProblem {
+    /// The problem as a sentence, with times in `zone`.
+    pub fn summary(&self, zone: Tz) -> String {
+        match self {
+            Self::ChatRefuses { since, reason, .. } => format!(
+                "A chat takes no alerts since {}, so they wait. Telegram says: {}",
+                shown_time(*since, zone),
+                printable(reason)
+            ),
+        }
+    }
+
+    /// What helps.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::ChatRefuses { .. } => "let the bot send messages in this chat: /chats says which one it is",
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use store::recorder::RecorderHandle;
 
 use crate::log_writer;
 use crate::metrics::Timings;
-use crate::status::{RequestedWaits, SourceStatus, Status};
+use crate::status::{RequestedWaits, SourceStatus, Status, TelegramProblems};
 use crate::text::Text;
 pub use access::{AccessControl, BoxFuture};
 pub use message::{
@@ -53,6 +53,7 @@ pub struct Chat {
     read_limiter: ReadLimiter,
     lookup_timings: Arc<Timings>,
     requested_waits: RequestedWaits,
+    telegram_problems: TelegramProblems,
     access: Option<Arc<dyn AccessControl>>,
     /// Held while a device is named or a proposal answered.
     naming: Arc<tokio::sync::Mutex<()>>,
@@ -75,6 +76,7 @@ impl Chat {
             read_limiter: ReadLimiter::new(DOCUMENT_LIMIT),
             lookup_timings: Arc::default(),
             requested_waits: RequestedWaits::default(),
+            telegram_problems: TelegramProblems::default(),
             access: None,
             naming: Arc::default(),
         }
@@ -125,6 +127,11 @@ impl Chat {
         self.requested_waits.clone()
     }
 
+    /// What keeps the bot from its work in Telegram, which the status shows.
+    pub fn telegram_problems(&self) -> TelegramProblems {
+        self.telegram_problems.clone()
+    }
+
     /// The zone in which times are shown.
     pub fn zone(&self) -> Tz {
         self.zone
@@ -166,6 +173,7 @@ impl Chat {
             disk_error: disk_error.as_ref().map(|error| error.why.clone()),
             disk_remedy: disk_error.map(|error| error.remedy),
             telegram_waits: self.requested_waits.current(self.recorder.now()),
+            telegram_problems: self.telegram_problems.refusing(self.recorder.now()),
             clock_doubt: self.recorder.clock_doubt(),
             pending_deletion: self.recorder.pending_deletion(),
             ..offline

@@ -15,6 +15,8 @@ pub enum WaitsWith {
     Updates,
     /// Alerts to this chat.
     Alerts(ChatId),
+    /// Replies to this chat.
+    Replies(ChatId),
 }
 
 /// A wait that Telegram asked for.
@@ -26,7 +28,7 @@ pub struct RequestedWait {
     pub until: Timestamp,
     /// How long it waits, in seconds.
     pub wait_seconds: u64,
-    /// How long Telegram asked it to wait, in seconds. The bot waits at most a minute with updates and an hour with alerts.
+    /// How long Telegram asked it to wait, in seconds. The bot waits at most a minute with updates and an hour with messages.
     pub asked_seconds: u64,
 }
 

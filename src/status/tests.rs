@@ -67,6 +67,11 @@ fn the_report_is_grouped() {
                 asked_seconds: 4_000_000_000,
             },
         ],
+        telegram_problems: vec![TelegramProblem::ChatRefuses {
+            chat: store::event::ChatId(-200),
+            since: at("2026-11-22T11:30:00Z"),
+            reason: "Bad Request: CHAT_RESTRICTED".to_owned(),
+        }],
         flood: Some(Flood {
             since: at("2026-11-22T11:43:00Z"),
             last: at("2026-11-22T11:59:30Z"),
@@ -139,6 +144,7 @@ fn the_report_is_grouped() {
     Alerts waiting for Telegram: 1
     ⏳ Telegram asked to wait: no messages are received until 2026-11-22 13:00:30 CET
     ⏳ Telegram asked for 46296 d 7 h, more than the bot waits: no alerts are sent to a chat for 1 h 0 min, until 2026-11-22 13:50:00 CET
+    ⚠️ A chat takes no alerts since 2026-11-22 12:30:00 CET, so they wait. Telegram says: Bad Request: CHAT_RESTRICTED; let the bot send messages in this chat: /chats says which one it is
     🌊 Flood of invented addresses since 12:43:00, about 60 per second
     ");
     let new = Status {
@@ -148,6 +154,7 @@ fn the_report_is_grouped() {
         mistaken_networks_percent: 0,
         last_probe: None,
         telegram_waits: Vec::new(),
+        telegram_problems: Vec::new(),
         flood: Some(Flood {
             since: at("2026-11-22T08:00:00Z"),
             last: at("2026-11-22T09:00:00Z"),

@@ -28,7 +28,6 @@ use super::api::Api;
 use super::bot_commands;
 use super::group_admins::GroupAdmins;
 use super::outgoing::telegram_id;
-use super::request_error::RequestError;
 use super::sender::Sender;
 use crate::chat::views::access::{self as views, ListedChat, refused};
 use crate::chat::{AccessControl, BoxFuture, PressReply, Reply, views::change_failed};
@@ -211,8 +210,8 @@ impl Access {
         match self.api.request(&LeaveChat::new(telegram_id(chat))).await {
             Ok(_) => true,
             // The bot was removed from it, or it was deleted.
-            Err(RequestError::Refused(reason)) => {
-                info!(event = "chat_already_left", %chat, %reason, "the bot is no longer in a removed chat");
+            Err(error) if error.refusal().is_some() => {
+                info!(event = "chat_already_left", %chat, reason = %error, "the bot is no longer in a removed chat");
                 true
             }
             Err(error) => {

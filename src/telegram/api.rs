@@ -163,7 +163,8 @@ impl Api {
         &self,
         message: &OutgoingMessage<'_>,
     ) -> Result<Option<MessageId>, RequestError> {
-        let sent: Value = match message.reply.file.as_ref().filter(|file| fits(file)) {
+        let file = message.reply.file.as_ref().filter(|file| message.plain_limit.is_none() && fits(file));
+        let sent: Value = match file {
             None => self.call(&self.bot, &message.to_request()).await?,
             Some(file) => {
                 let upload = message.to_upload(file).map_err(RequestError::invalid)?;
@@ -189,7 +190,11 @@ impl Api {
             _ => self.call(&self.bot, &edit_text(chat, message, reply)).await,
         };
         match outcome {
-            Err(RequestError::Refused(reason)) if reason.contains("message is not modified") => Ok(()),
+            Err(error)
+                if error.refusal().is_some_and(|reason| reason.contains("message is not modified")) =>
+            {
+                Ok(())
+            }
             outcome => outcome.map(|IgnoredAny| ()),
         }
     }

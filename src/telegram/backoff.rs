@@ -6,8 +6,11 @@ use std::time::Duration;
 const MIN_WAIT: Duration = Duration::from_secs(1);
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(60);
 
+/// The longest wait after refusals, whose cause somebody has to undo.
+const MAX_REFUSED_WAIT: Duration = Duration::from_secs(600);
+
 /// The longest wait that Telegram may ask for before a message is sent again.
-const MAX_MESSAGE_WAIT: Duration = Duration::from_secs(3600);
+pub(super) const MAX_MESSAGE_WAIT: Duration = Duration::from_secs(3600);
 
 /// Waits that double from [`MIN_WAIT`] to [`MAX_WAIT`]. A server may ask for another wait, within bounds: a number of
 /// seconds must not silence the bot for years.
@@ -30,9 +33,19 @@ impl Backoff {
 
     /// The wait after one more failure: `retry_after` if Telegram named one, within the bounds.
     pub(super) fn next(&mut self, retry_after: Option<Duration>) -> Duration {
-        let doubled = (MIN_WAIT * (1 << self.failures.min(6))).min(MAX_WAIT);
-        self.failures += 1;
+        let doubled = self.doubled(MAX_WAIT);
         retry_after.map_or(doubled, |wait| wait.clamp(MIN_WAIT, self.longest_asked))
+    }
+
+    /// The wait after one more refusal: it doubles up to [`MAX_REFUSED_WAIT`].
+    pub(super) fn next_after_refusal(&mut self) -> Duration {
+        self.doubled(MAX_REFUSED_WAIT)
+    }
+
+    fn doubled(&mut self, longest: Duration) -> Duration {
+        let wait = (MIN_WAIT * (1 << self.failures.min(16))).min(longest);
+        self.failures = self.failures.saturating_add(1);
+        wait
     }
 
     /// Forgets the failures.
@@ -60,6 +73,13 @@ mod tests {
         assert_eq!(backoff.next(Some(Duration::ZERO)), MIN_WAIT);
         backoff.reset();
         assert_eq!(backoff.next(None), MIN_WAIT);
+    }
+
+    #[test]
+    fn waits_after_refusals_grow_to_ten_minutes() {
+        let mut backoff = Backoff::for_messages();
+        let waits: Vec<u64> = (0..12).map(|_| backoff.next_after_refusal().as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
     }
 
     #[test]

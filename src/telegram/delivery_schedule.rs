@@ -50,6 +50,10 @@ pub(super) struct DeliverySchedule {
     backoff: Backoff,
     /// Set after a failure.
     retry_at: Option<Instant>,
+    /// Whether the latest failure was a refusal, which somebody may undo at any time.
+    is_refused: bool,
+    /// Set after Telegram rejected the content of a message: how much of the next one to send, as plain text.
+    plain_limit: Option<usize>,
     /// When the chat may get the next message about suppressed alerts.
     next_overflow: Option<Instant>,
     known: Lane,
@@ -66,6 +70,8 @@ impl Default for DeliverySchedule {
         Self {
             backoff: Backoff::for_messages(),
             retry_at: None,
+            is_refused: false,
+            plain_limit: None,
             next_overflow: None,
             known: Lane::default(),
             others: Lane::default(),
@@ -165,14 +171,42 @@ impl DeliverySchedule {
     /// Records a success. Returns whether it ends a series of failures.
     pub(super) fn record_success(&mut self) -> bool {
         self.backoff.reset();
+        self.plain_limit = None;
+        self.is_refused = false;
         self.retry_at.take().is_some()
     }
 
     /// Records a failure, and returns the wait until the next try.
     pub(super) fn record_failure(&mut self, error: &RequestError, now: Instant) -> Duration {
-        let wait = self.backoff.next(error.retry_after());
+        self.is_refused = error.refusal().is_some();
+        let wait = match self.is_refused {
+            true => self.backoff.next_after_refusal(),
+            false => self.backoff.next(error.retry_after()),
+        };
         self.retry_at = Some(now + wait);
         wait
+    }
+
+    /// Whether the latest failure was a refusal.
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    /// Ends the wait after a refusal: the chat may accept messages now. The next wait is as long as it would have been.
+    pub(super) fn retry_after_refusal(&mut self) {
+        if std::mem::take(&mut self.is_refused) {
+            self.retry_at = None;
+        }
+    }
+
+    /// How much of the next message to send as plain text, after Telegram rejected the content of one.
+    pub(super) fn plain_limit(&self) -> Option<usize> {
+        self.plain_limit
+    }
+
+    /// Records that Telegram rejected a message's content; this much of it is sent next, as plain text.
+    pub(super) fn record_invalid_content(&mut self, plain_limit: Option<usize>) {
+        self.plain_limit = plain_limit;
     }
 }
 

@@ -255,7 +255,8 @@ impl Handler {
         }
         self.access.record_name(chat, name_of(&change.chat));
         if change.new_chat_member.is_present() {
-            info!(event = "bot_added", %chat, "the bot was added to a chat");
+            info!(event = "bot_added", %chat, "the bot was added to a chat, or its rights there changed");
+            self.sender.record_accepted(chat);
         } else {
             warn!(
                 event = "bot_removed",

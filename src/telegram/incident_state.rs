@@ -5,7 +5,7 @@
 //!   incident that resolves before its notice could be sent is not mentioned.
 //! - An incident that comes and goes does not flood the chat: within [`REPEAT_INTERVAL`] of one start notice there
 //!   is no other. If the incident lasts, or has returned, by then, the chat is notified.
-//! - A notice that Telegram does not accept is sent again, at growing intervals.
+//! - A notice that Telegram does not accept is sent again, at growing intervals, unless the chat has blocked the bot.
 
 use std::time::Duration;
 
@@ -74,11 +74,14 @@ impl<T: Copy> IncidentState<T> {
         match outcome {
             Ok(()) => {}
             // Counts as sent: Telegram will never accept it.
-            Err(RequestError::Refused(reason)) => {
+            Err(RequestError::ChatUnreachable(reason) | RequestError::InvalidContent(reason)) => {
                 warn!(event = "notice_undeliverable", %chat, error = %reason, "could not send a notice; it is dropped");
             }
             Err(error) => {
-                let wait = self.backoff.next(error.retry_after());
+                let wait = match error.refusal() {
+                    Some(_) => self.backoff.next_after_refusal(),
+                    None => self.backoff.next(error.retry_after()),
+                };
                 self.retry_at = Some(now + wait);
                 return warn!(
                     event = "notice_delayed",
@@ -157,7 +160,7 @@ mod tests {
         state.record_outcome(
             NextNotice::Started,
             0,
-            Err(RequestError::Refused("blocked".to_owned())),
+            Err(RequestError::ChatUnreachable("blocked".to_owned())),
             CHAT,
             now,
         );

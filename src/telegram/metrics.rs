@@ -44,7 +44,11 @@ impl RequestMetrics {
 /// The value of the label `reason`.
 fn reason(error: &RequestError) -> &'static str {
     match error {
-        RequestError::Refused(_) | RequestError::TopicClosed(_) => "refused",
+        RequestError::ChatUnreachable(_)
+        | RequestError::InvalidContent(_)
+        | RequestError::NotEditable(_)
+        | RequestError::Refused(_)
+        | RequestError::TopicClosed(_) => "refused",
         RequestError::Token => "token",
         RequestError::Migrated(_) => "moved",
         RequestError::Temporary { retry_after: Some(_), .. } => "too_many",

@@ -4,7 +4,8 @@
 //! - Whether a chat is served is decided before anything else is read. A stranger gets no answer but, at most, a hint
 //!   on how the owner can authorise it.
 //! - An update is acknowledged to Telegram (by the webhook's 200 or the next `getUpdates`) only after its change is on
-//!   disk and its reply was sent or dropped. So after a crash Telegram repeats the update, and none is lost.
+//!   disk and its reply was sent or dropped, or waits because Telegram asked the bot to (`delayed_replies`). So after a
+//!   crash Telegram repeats the update, and none is lost.
 //! - A repeated update acts once: this process remembers what it handled, and the state remembers over restarts which
 //!   updates made a change.
 //! - No message and no log line contains the token or the webhook's secret. Errors of teloxide and reqwest name the
@@ -21,6 +22,7 @@ mod bot_commands;
 mod bot_status;
 mod chat_queue;
 mod clock_notifier;
+mod delayed_replies;
 mod delivery_schedule;
 mod disk_notifier;
 mod error;
@@ -81,7 +83,8 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), TelegramError> {
     let api = Api::new(&settings, metrics, chat.requested_waits())?;
-    let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats);
+    let problems = chat.telegram_problems();
+    let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats, problems.clone());
     let config::Delivery { gather, quiet, silence } = settings.delivery;
     let quiet_hours = LocalQuietHours { hours: quiet, zone: chat.zone() };
     let outbox = Outbox {

@@ -1,7 +1,10 @@
 //! Delivers the alerts of the outbox.
 //!
 //! Invariants:
-//! - Each alert is delivered at least once; those of a chat about known devices first, and of these the oldest. It is
+//! - Each alert is delivered at least once, unless it waits too long (`alerts.keep_hours`), the chat blocks the bot, or
+//!   Telegram rejects its content also as plain text. A chat's messages are sent one after the other; those of different
+//!   chats do not wait for each other.
+//! - The alerts of a chat are sent in order: those about known devices first, and of these the oldest. It is
 //!   logged as delivered before the next message of its chat is sent.
 //! - Alerts about known devices, and those about others, are limited and gathered each by themselves ([`Devices`]).
 //! - No message exceeds Telegram's limits ([`Sender::try_acquire_for_alert`]).
@@ -18,11 +21,14 @@
 //!
 //! [`SINGLE_MESSAGES`]: super::delivery_schedule::SINGLE_MESSAGES
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use store::event::{ChatId, Event, EventKind, MessageId, Offset, Timestamp};
 use store::recorder::{ChangeError, RecorderHandle};
+use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -53,6 +59,8 @@ struct Message {
     reply: Reply,
     /// The message that it replaces.
     edits: Option<MessageId>,
+    /// If Telegram rejected the content: how much of the text to send, as plain text.
+    plain_limit: Option<usize>,
 }
 
 /// What a message reports.
@@ -120,43 +128,78 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Delivers until `stop`.
     pub(super) async fn run(self) {
+        let outbox = Arc::new(self);
         let mut schedules = DeliverySchedules::new();
-        while !self.stop.is_cancelled() {
-            let (chats, mut wake) = self.chats();
-            let mut has_sent = false;
+        let mut deliveries = JoinSet::new();
+        let mut delivering: BTreeMap<Id, ChatId> = BTreeMap::new();
+        while !outbox.stop.is_cancelled() {
+            let (chats, mut wake) = outbox.chats();
             for chat in chats {
+                if delivering.values().any(|busy| *busy == chat) {
+                    continue;
+                }
                 let schedule = schedules.entry(chat).or_default();
-                // The message is made right before it is sent: while another chat's was, more alerts may have come.
-                let next = self.next(chat, schedule);
-                match next {
-                    Next::Send(message) => {
-                        has_sent = true;
-                        if self.deliver(&message, schedule).await.is_break() {
-                            return;
+                if schedule.is_refused() && !outbox.sender.is_refusing(chat) {
+                    schedule.retry_after_refusal();
+                }
+                let message = match outbox.next(chat, schedule) {
+                    Next::Send(message) => Message { plain_limit: schedule.plain_limit(), ..message },
+                    Next::NotBefore(at) => {
+                        wake = earliest(wake, at);
+                        continue;
+                    }
+                    Next::Nothing => continue,
+                };
+                // A chat that is no longer served gets nothing, so that takes no capacity.
+                if outbox.sender.has_access(chat)
+                    && let Err(capacity_at) = outbox.sender.try_acquire_for_alert(chat, message.devices)
+                {
+                    schedule.record_no_capacity(message.devices, capacity_at.into());
+                    wake = earliest(wake, capacity_at.into());
+                    continue;
+                }
+                let schedule = schedules.remove(&chat).unwrap_or_default();
+                let delivery = Arc::clone(&outbox).deliver(message, schedule);
+                delivering.insert(deliveries.spawn(delivery).id(), chat);
+            }
+            tokio::select! {
+                Some(finished) = deliveries.join_next_with_id() => match finished {
+                    Ok((task, (chat, schedule, next))) => {
+                        delivering.remove(&task);
+                        schedules.insert(chat, schedule);
+                        if next.is_break() {
+                            break;
                         }
                     }
-                    Next::NotBefore(at) => wake = earliest(wake, at),
-                    Next::Nothing => {}
-                }
-            }
-            if !has_sent {
-                tokio::select! {
-                    () = self.recorder.alert_raised() => {}
-                    () = sleep_until(wake) => {}
-                    () = self.stop.cancelled() => return,
-                }
+                    Err(error) => {
+                        error!(event = "delivery_panicked", %error, "the delivery of an alert panicked; this is a bug");
+                        delivering.remove(&error.id());
+                    }
+                },
+                () = outbox.recorder.alert_raised() => {}
+                () = outbox.sender.chat_accepts_again() => {}
+                () = sleep_until(wake) => {}
+                () = outbox.stop.cancelled() => {}
             }
         }
+        // Each ends soon after the stop.
+        while deliveries.join_next().await.is_some() {}
     }
 
     /// Sends a message once, and logs the outcome. Breaks if the service stops.
-    async fn deliver(&self, message: &Message, schedule: &mut DeliverySchedule) -> ControlFlow<()> {
+    async fn deliver(
+        self: Arc<Self>,
+        message: Message,
+        mut schedule: DeliverySchedule,
+    ) -> (ChatId, DeliverySchedule, ControlFlow<()>) {
+        let next = self.send_and_log(&message, &mut schedule).await;
+        (message.chat, schedule, next)
+    }
+
+    async fn send_and_log(&self, message: &Message, schedule: &mut DeliverySchedule) -> ControlFlow<()> {
         let chat = message.chat;
         let outcome = if !self.sender.has_access(chat) {
-            Err(RequestError::Refused("the chat is no longer served".to_owned()))
-        } else if let Err(capacity_at) = self.sender.try_acquire_for_alert(chat, message.devices) {
-            schedule.record_no_capacity(message.devices, capacity_at.into());
-            return ControlFlow::Continue(());
+            Err(RequestError::ChatUnreachable("the chat is no longer served".to_owned()))
         } else {
             tokio::select! {
                 outcome = self.transmit(message) => outcome,
@@ -180,25 +223,31 @@ impl Outbox {
     /// Sends a message, or edits the one that it replaces. If Telegram refuses the edit, what an alert says is sent as a
     /// new message, unless that would disturb.
     async fn transmit(&self, message: &Message) -> Result<Option<MessageId>, RequestError> {
-        let Message { chat, reply, .. } = message;
-        let Some(edited) = message.edits else { return self.sender.send_alert(*chat, reply).await };
-        let reason = match self.sender.edit_alert(*chat, edited, reply).await {
-            Err(RequestError::Refused(reason) | RequestError::TopicClosed(reason)) => reason,
+        let Message { chat, reply, plain_limit, .. } = message;
+        let Some(edited) = message.edits else {
+            return self.sender.send_alert(*chat, reply, *plain_limit).await;
+        };
+        let error = match self.sender.edit_alert(*chat, edited, reply).await {
+            Err(error) if error.refusal().is_some() => error,
             outcome => return outcome.map(|()| Some(edited)),
         };
-        debug!(%chat, error = %reason, "could not edit a message about alerts");
-        if !matches!(message.content, Content::Visit(_) | Content::Overflow(1.., _))
-            || !self.sends_visits(&PendingAlerts::of(&self.recorder.state(), *chat))
-        {
-            return Err(RequestError::Refused(reason));
+        debug!(%chat, %error, "could not edit a message about alerts");
+        let is_alert = matches!(message.content, Content::Visit(_) | Content::Overflow(1.., _));
+        if is_alert && self.sends_visits(&PendingAlerts::of(&self.recorder.state(), *chat)) {
+            return match self.sender.try_acquire_for_alert(*chat, message.devices) {
+                Ok(()) => self.sender.send_alert(*chat, reply, *plain_limit).await,
+                Err(capacity_at) => {
+                    let retry_after = Some(capacity_at.saturating_duration_since(Instant::now().into()));
+                    Err(RequestError::Temporary { retry_after, reason: error.to_string() })
+                }
+            };
         }
-        match self.sender.try_acquire_for_alert(*chat, message.devices) {
-            Ok(()) => self.sender.send_alert(*chat, reply).await,
-            Err(capacity_at) => {
-                let retry_after = Some(capacity_at.saturating_duration_since(Instant::now().into()));
-                Err(RequestError::Temporary { retry_after, reason })
-            }
-        }
+        // It can be sent once that no longer disturbs, if the chat is in order then.
+        Err(if is_alert && error.may_be_undone() {
+            error
+        } else {
+            RequestError::NotEditable(error.to_string())
+        })
     }
 
     /// Whether the chat gets alerts about strangers now.
@@ -210,13 +259,13 @@ impl Outbox {
     /// Updates the schedule with the outcome of a message. Returns the events to log; `None` if it is sent again later.
     fn record_outcome(
         &self,
-        Message { chat, devices, content, edits, .. }: &Message,
+        Message { chat, devices, content, edits, plain_limit, .. }: &Message,
         outcome: Result<Option<MessageId>, RequestError>,
         schedule: &mut DeliverySchedule,
     ) -> Option<Vec<Event>> {
         match outcome {
             Ok(message) => {
-                self.sender.clear_wait(*chat);
+                self.sender.clear_problems(*chat);
                 if schedule.record_success() {
                     info!(event = "alerts_resumed", %chat, "Telegram accepts alerts for a chat again");
                 }
@@ -231,17 +280,33 @@ impl Outbox {
                 }
                 Some(delivered(self.recorder.now(), *chat, content, message))
             }
-            Err(RequestError::Refused(reason)) => {
+            Err(RequestError::NotEditable(_)) if matches!(content, Content::VisitLasts(..)) => {
                 if let Content::VisitLasts(visit, _) = content {
                     schedule.record_update(*visit, None, Instant::now());
-                    return Some(Vec::new());
                 }
+                Some(Vec::new())
+            }
+            Err(error @ RequestError::InvalidContent(_)) if plain_limit.is_none() => {
+                warn!(event = "alert_content_refused", %chat, %error, "Telegram rejects an alert; sending it as plain text");
+                schedule.record_invalid_content(error.plain_limit());
+                None
+            }
+            Err(
+                RequestError::ChatUnreachable(reason)
+                | RequestError::InvalidContent(reason)
+                | RequestError::NotEditable(reason),
+            ) => {
+                schedule.record_invalid_content(None);
+                self.sender.clear_problems(*chat);
                 warn!(event = "alert_undeliverable", %chat, error = %reason, "could not deliver an alert; the alert is dropped");
                 Some(undeliverable(self.recorder.now(), *chat, content, &reason))
             }
             Err(error) => {
                 let wait = schedule.record_failure(&error, Instant::now());
-                self.sender.record_wait(*chat, error.retry_after(), wait);
+                match error.refusal() {
+                    Some(reason) => self.sender.record_refusal(*chat, reason),
+                    None => self.sender.record_wait(*chat, error.retry_after(), wait),
+                }
                 warn!(
                     event = "alert_delayed",
                     %chat,
@@ -315,6 +380,7 @@ impl Outbox {
             content: Content::VisitLasts(visit.offset, visit.alert.time),
             reply: alerts::alert(&visit.alert, pending.device(&visit.alert), self.quiet_hours.zone),
             edits: Some(visit.message),
+            plain_limit: None,
         }
     }
 
@@ -355,7 +421,14 @@ impl Outbox {
         if let Some((message, (offset, alert, device))) = edit {
             let reply = alerts::alert(alert, *device, self.quiet_hours.zone);
             let content = Content::Visit(pending.with_earlier(vec![*offset]));
-            return Next::Send(Message { chat, devices, content, reply, edits: Some(message) });
+            return Next::Send(Message {
+                chat,
+                devices,
+                content,
+                reply,
+                edits: Some(message),
+                plain_limit: None,
+            });
         }
         if !self.sends_visits(pending) {
             return Next::NotBefore(now + CLOCK_CHECK);
@@ -370,7 +443,7 @@ impl Outbox {
         if let Some(suppressed) = pending.suppressed() {
             let reply = alerts::mute_ended(suppressed).into();
             let content = Content::MuteOver(suppressed);
-            return Next::Send(Message { chat, devices, content, reply, edits: None });
+            return Next::Send(Message { chat, devices, content, reply, edits: None, plain_limit: None });
         }
         waiting.retain(|(_, alert, _)| !alert.is_known);
         match (pending.overflow(), pending.untold_flood()) {
@@ -392,6 +465,7 @@ impl Outbox {
             content: Content::Overflow(0, Some(reported)),
             reply: alerts::flood(flood.since, Some(flood), (now, self.quiet_hours.zone)).into(),
             edits: None,
+            plain_limit: None,
         }
     }
 
@@ -411,6 +485,7 @@ impl Outbox {
             content: Content::Overflow(overflow.count(), reported),
             reply: text.into(),
             edits: shown.map(|shown| shown.message),
+            plain_limit: None,
         }
     }
 
@@ -431,6 +506,7 @@ impl Outbox {
             content: Content::Overflow(0, Some(ReportedFlood { since: shown.since, is_over: true })),
             reply: text.into(),
             edits: Some(shown.message),
+            plain_limit: None,
         })
     }
 
@@ -459,7 +535,7 @@ impl Outbox {
                     Some(_) => Content::Visit(pending.with_earlier(vec![*first])),
                     None => Content::Alerts(vec![*first]),
                 };
-                Next::Send(Message { chat, devices, content, reply, edits: None })
+                Next::Send(Message { chat, devices, content, reply, edits: None, plain_limit: None })
             }
         }
     }
@@ -468,7 +544,7 @@ impl Outbox {
 /// The message with several alerts.
 fn gathered(pending: &PendingAlerts<'_>, devices: Devices, digest: Digest) -> Message {
     let content = Content::Alerts(pending.with_earlier(digest.included));
-    Message { chat: pending.chat(), devices, content, reply: digest.answer, edits: None }
+    Message { chat: pending.chat(), devices, content, reply: digest.answer, edits: None, plain_limit: None }
 }
 
 fn delivered(time: Timestamp, chat: ChatId, content: &Content, message: Option<MessageId>) -> Vec<Event> {

@@ -42,6 +42,9 @@ pub(super) struct OutgoingMessage<'a> {
     pub(super) reply: &'a Reply,
     /// Whether the recipient gets no sound (Bot API, `disable_notification`).
     pub(super) silent: bool,
+    /// Set if Telegram rejected the message's content: only this many UTF-16 code units of its text are sent, without
+    /// formatting, buttons and file.
+    pub(super) plain_limit: Option<usize>,
 }
 
 /// Where a message goes.
@@ -72,6 +75,13 @@ impl OutgoingMessage<'_> {
     /// The request for a reply without a file.
     pub(super) fn to_request(self) -> SendMessage {
         let Destination { chat, topic, .. } = self.destination;
+        if let Some(limit) = self.plain_limit {
+            let text = self.reply.text.shortened(limit).to_string();
+            let mut request = SendMessage::new(telegram_id(chat), text).link_preview_options(no_preview());
+            request.message_thread_id = topic;
+            request.disable_notification = self.silent.then_some(true);
+            return request;
+        }
         let mut request = SendMessage::new(telegram_id(chat), html(&self.reply.text, MESSAGE_LIMIT))
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());

@@ -1,5 +1,9 @@
 //! What a failed request to the Bot API means for the next try (Bot API, "Making requests", `ResponseParameters`).
 //!
+//! Only the description of a 400 or 403 says what is wrong, and its wording is no part of the Bot API. So the meaning is
+//! found by elimination: the few wordings that end everything ([`CHAT_UNREACHABLE`]), and those about the message's own
+//! content, are known; any other one is about a state that an admin, or Telegram itself, may undo.
+//!
 //! No error text contains the token: reqwest's own messages name the request's address, which contains it, so only
 //! their causes are shown.
 
@@ -7,14 +11,26 @@ use std::error::Error;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use store::event::ChatId;
 
 use super::error::TelegramError;
+use crate::text::MESSAGE_LIMIT;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
-    /// Telegram will never accept this request.
+    /// The chat blocked or removed the bot, or is gone: it gets no message until that changes.
+    #[error("{0}")]
+    ChatUnreachable(String),
+    /// Telegram rejects what the message contains, such as an entity or its length, and will reject it again.
+    #[error("{0}")]
+    InvalidContent(String),
+    /// The message cannot be edited, and is not to be sent anew.
+    #[error("{0}")]
+    NotEditable(String),
+    /// Telegram refuses the request for another reason, such as a right that the bot lacks. An admin of the chat, or
+    /// Telegram itself, may undo that.
     #[error("{0}")]
     Refused(String),
     /// The forum's topic (or General) is closed or deleted.
@@ -47,7 +63,7 @@ impl RequestError {
 
     /// A request that could not be built.
     pub(super) fn invalid(reason: impl std::fmt::Display) -> Self {
-        Self::Refused(format!("the request could not be made: {reason}"))
+        Self::InvalidContent(format!("the request could not be made: {reason}"))
     }
 
     /// A request that was sent and got no complete response.
@@ -65,7 +81,38 @@ impl RequestError {
         if let Self::Temporary { retry_after, .. } = self { *retry_after } else { None }
     }
 
-    /// Whether the same request may succeed later.
+    /// Why Telegram refuses this request, if it does: with a 400 or 403, or because the request could not be built.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::ChatUnreachable(reason)
+            | Self::InvalidContent(reason)
+            | Self::NotEditable(reason)
+            | Self::Refused(reason)
+            | Self::TopicClosed(reason) => Some(reason),
+            Self::Token | Self::Migrated(_) | Self::Redirected(_) | Self::Temporary { .. } => None,
+        }
+    }
+
+    /// Whether an admin, or Telegram itself, may undo why an edit was refused: it is not about the edited message.
+    pub(super) fn may_be_undone(&self) -> bool {
+        const EDITED_MESSAGE: [&str; 3] = ["edit", "message id invalid", "message not found"];
+        match self {
+            Self::TopicClosed(_) => true,
+            Self::Refused(reason) => {
+                let text = normalized(reason);
+                !EDITED_MESSAGE.iter().any(|wording| text.contains(wording))
+            }
+            _ => false,
+        }
+    }
+
+    /// If Telegram rejects the message's content: how many UTF-16 code units of it to send as plain text.
+    pub(super) fn plain_limit(&self) -> Option<usize> {
+        let Self::InvalidContent(reason) = self else { return None };
+        Some(if normalized(reason).contains("long") { SHORT_PLAIN_LIMIT } else { MESSAGE_LIMIT })
+    }
+
+    /// Whether the same request may succeed later without anybody's doing.
     pub(super) fn may_succeed_later(&self) -> bool {
         matches!(self, Self::Temporary { .. } | Self::Redirected(_))
     }
@@ -81,27 +128,30 @@ impl RequestError {
                 "set telegram.api_url to the final address of your Bot API server; api.telegram.org never redirects, so \
                  if it is set, something in the network answers in its place, such as a sign-in page",
             ),
-            Self::Refused(_) | Self::Migrated(_) | Self::Temporary { .. } => None,
+            Self::Refused(_) => {
+                Some("let the bot send messages in this chat: what waits for it is sent then")
+            }
+            Self::ChatUnreachable(_)
+            | Self::InvalidContent(_)
+            | Self::NotEditable(_)
+            | Self::Migrated(_)
+            | Self::Temporary { .. } => None,
         }
     }
 }
 
-/// The body of a response (Bot API, "Making requests").
+/// The body of a response (Bot API, "Making requests"). What describes an error is read leniently, so that an unknown form
+/// of it does not hide that there was one.
 #[derive(Deserialize)]
 pub(super) struct Response<T> {
     result: Option<T>,
-    error_code: Option<u16>,
     #[serde(default)]
-    description: String,
+    error_code: Value,
     #[serde(default)]
-    parameters: ResponseParameters,
-}
-
-/// How a failed request can be repeated (Bot API, `ResponseParameters`).
-#[derive(Default, Deserialize)]
-struct ResponseParameters {
-    migrate_to_chat_id: Option<i64>,
-    retry_after: Option<u32>,
+    description: Value,
+    /// How a failed request can be repeated (Bot API, `ResponseParameters`).
+    #[serde(default)]
+    parameters: Value,
 }
 
 impl<T> Response<T> {
@@ -111,27 +161,90 @@ impl<T> Response<T> {
         if let Some(result) = result {
             return Ok(result);
         }
-        if let Some(chat) = parameters.migrate_to_chat_id {
+        if let Some(chat) = parameters.get("migrate_to_chat_id").and_then(Value::as_i64) {
             return Err(RequestError::Migrated(ChatId(chat)));
         }
-        if let Some(seconds) = parameters.retry_after {
-            let retry_after = Some(Duration::from_secs(seconds.into()));
+        let code = error_code.as_u64().unwrap_or(status.into());
+        let description = description.as_str().unwrap_or_default().to_owned();
+        let asked = parameters.get("retry_after").and_then(seconds);
+        if let Some(retry_after) = asked.or_else(|| retry_after_in(&description).filter(|_| code == 429)) {
             let reason = "Telegram asks for fewer messages".to_owned();
-            return Err(RequestError::Temporary { retry_after, reason });
+            return Err(RequestError::Temporary { retry_after: Some(retry_after), reason });
         }
-        Err(match error_code.unwrap_or(status) {
+        Err(match code {
             401 | 404 => RequestError::Token,
-            400 if is_about_topic(&description) => RequestError::TopicClosed(description),
-            400 | 403 => RequestError::Refused(description),
+            413 => RequestError::InvalidContent(description),
+            400 | 403 => meaning(description),
             _ => RequestError::temporary(description),
         })
     }
 }
 
-/// Whether an error says that a forum's topic accepts no message. Only its description does: `TOPIC_CLOSED`,
-/// `TOPIC_DELETED` or `message thread not found`.
-fn is_about_topic(description: &str) -> bool {
-    description.contains("TOPIC_") || description.contains("message thread not found")
+/// A number of seconds, also one with a fraction or in quotes.
+fn seconds(value: &Value) -> Option<Duration> {
+    let seconds = match value {
+        Value::String(text) => text.trim().parse().ok()?,
+        value => value.as_f64()?,
+    };
+    // A longer wait than this is bounded anyway (`Backoff`).
+    Duration::try_from_secs_f64(seconds.ceil().min(f64::from(u32::MAX))).ok()
+}
+
+/// The seconds in `Too Many Requests: retry after 37`.
+fn retry_after_in(description: &str) -> Option<Duration> {
+    let (_, rest) = description.split_once("retry after ")?;
+    rest.split_whitespace().next()?.parse().ok().map(Duration::from_secs)
+}
+
+/// The only wordings that say that a chat gets no message until it lets the bot in again.
+const CHAT_UNREACHABLE: [&str; 4] = ["bot was blocked", "kicked", "chat not found", "deactivated"];
+
+/// Wordings that say that a topic of a forum accepts no message.
+const TOPIC_CLOSED: [&str; 2] = ["topic ", "message thread not found"];
+
+/// Wordings about rights: they are never about the content, whatever they name.
+const RIGHTS: [&str; 5] = ["rights", "restricted", "forbidden", "not allowed", "permission"];
+
+/// Wordings about a message's content, for which no admin can do anything.
+const CONTENT: [&str; 14] = [
+    "can't parse",
+    "entit",
+    "too long",
+    "too big",
+    "text is empty",
+    "message is empty",
+    "message empty",
+    "must be non-empty",
+    "must be encoded in utf-8",
+    "button",
+    "inline keyboard",
+    "reply markup",
+    "unsupported start tag",
+    "caption",
+];
+
+/// The longest text that is sent in place of one that is too long, in UTF-16 code units.
+const SHORT_PLAIN_LIMIT: usize = MESSAGE_LIMIT / 4;
+
+/// What the description of a 400 or 403 says: `CHAT_WRITE_FORBIDDEN` as well as `have no rights to send a message`.
+fn meaning(description: String) -> RequestError {
+    let text = normalized(&description);
+    let has_any = |wordings: &[&str]| wordings.iter().any(|wording| text.contains(wording));
+    if has_any(&CHAT_UNREACHABLE) {
+        RequestError::ChatUnreachable(description)
+    } else if has_any(&TOPIC_CLOSED) {
+        RequestError::TopicClosed(description)
+    } else if has_any(&CONTENT) && !has_any(&RIGHTS) {
+        RequestError::InvalidContent(description)
+    } else {
+        RequestError::Refused(description)
+    }
+}
+
+/// The words of a description: Telegram writes `TOPIC_CLOSED` and `chat not found`, and mixes curly with straight quotes.
+fn normalized(description: &str) -> String {
+    let text = description.strip_prefix("Forbidden: ").unwrap_or(description);
+    text.replace('_', " ").replace('\u{2019}', "'").to_lowercase()
 }
 
 /// `what` and the causes below `error`, without the message of `error` itself, which may contain the token.
@@ -143,6 +256,7 @@ pub(super) fn with_causes(what: &str, error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use serde::de::IgnoredAny;
+    use serde_json::json;
 
     use super::*;
 
@@ -158,9 +272,9 @@ mod tests {
         check(200, r#"{"ok":true,"result":{"message_id":1,"of":"an unknown form"}}"#, r#"Ok("accepted")"#);
         let blocked =
             r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}"#;
-        check(403, blocked, r#"Err(Refused("Forbidden: bot was blocked by the user"))"#);
+        check(403, blocked, r#"Err(ChatUnreachable("Forbidden: bot was blocked by the user"))"#);
         let not_found = r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#;
-        check(400, not_found, r#"Err(Refused("Bad Request: chat not found"))"#);
+        check(400, not_found, r#"Err(ChatUnreachable("Bad Request: chat not found"))"#);
         let closed = r#"{"ok":false,"error_code":400,"description":"Bad Request: TOPIC_CLOSED"}"#;
         check(400, closed, r#"Err(TopicClosed("Bad Request: TOPIC_CLOSED"))"#);
         let gone = r#"{"ok":false,"error_code":400,"description":"Bad Request: message thread not found"}"#;
@@ -180,6 +294,79 @@ mod tests {
         let down = r#"{"ok":false,"error_code":500,"description":"Internal Server Error"}"#;
         check(500, down, r#"Err(Temporary { retry_after: None, reason: "Internal Server Error" })"#);
         check(500, r#"{"ok":false}"#, r#"Err(Temporary { retry_after: None, reason: "" })"#);
+    }
+
+    #[test]
+    fn only_a_few_wordings_end_delivery() {
+        let kind = |status: u16, description: &str| {
+            let body = json!({"ok": false, "error_code": status, "description": description}).to_string();
+            let response: Response<IgnoredAny> = serde_json::from_str(&body).unwrap();
+            match response.into_result(status).map(|IgnoredAny| ()).unwrap_err() {
+                RequestError::ChatUnreachable(_) => "unreachable",
+                RequestError::InvalidContent(_) => "content",
+                RequestError::TopicClosed(_) => "topic",
+                RequestError::Refused(_) => "refused",
+                _ => "other",
+            }
+        };
+        for (status, description, expected) in [
+            (403, "Forbidden: bot was blocked by the user", "unreachable"),
+            (403, "Forbidden: bot was kicked from the supergroup chat", "unreachable"),
+            (403, "Forbidden: bot was kicked from the channel chat", "unreachable"),
+            (403, "Forbidden: user is deactivated", "unreachable"),
+            (400, "Bad Request: group chat was deactivated", "unreachable"),
+            (400, "Bad Request: INPUT_USER_DEACTIVATED", "unreachable"),
+            (400, "Bad Request: chat not found", "unreachable"),
+            (400, "Bad Request: not enough rights to send text messages to the chat", "refused"),
+            (400, "Bad Request: have no rights to send a message", "refused"),
+            (400, "Bad Request: CHAT_RESTRICTED", "refused"),
+            (400, "Bad Request: CHAT_WRITE_FORBIDDEN", "refused"),
+            (400, "Bad Request: not enough rights to send messages with inline keyboard buttons", "refused"),
+            (403, "Forbidden: bot is not a member of the supergroup chat", "refused"),
+            (403, "Forbidden: CHAT_SEND_PLAIN_FORBIDDEN", "refused"),
+            (400, "Bad Request: need administrator rights in the channel chat", "refused"),
+            (400, "Bad Request: a wording of tomorrow", "refused"),
+            (403, "", "refused"),
+            (400, "Bad Request: TOPIC_CLOSED", "topic"),
+            (400, "Bad Request: TOPIC_DELETED", "topic"),
+            (400, "Bad Request: message thread not found", "topic"),
+            (400, "Bad Request: can't parse entities: Unsupported start tag", "content"),
+            (400, "Bad Request: can\u{2019}t parse entities", "content"),
+            (400, "Bad Request: message is too long", "content"),
+            (400, "Bad Request: MESSAGE_TOO_LONG", "content"),
+            (400, "Bad Request: message text is empty", "content"),
+            (400, "Bad Request: ENTITY_BOUNDS_INVALID", "content"),
+            (400, "Bad Request: BUTTON_DATA_INVALID", "content"),
+            (413, "Request Entity Too Large", "content"),
+        ] {
+            assert_eq!(kind(status, description), expected, "{status} {description}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_as_plain_text() {
+        let content = |reason: &str| RequestError::InvalidContent(reason.to_owned()).plain_limit();
+        assert_eq!(content("Bad Request: MESSAGE_TOO_LONG"), Some(1024));
+        assert_eq!(content("Bad Request: can't parse entities"), Some(MESSAGE_LIMIT));
+        assert_eq!(RequestError::Refused("too long".to_owned()).plain_limit(), None);
+    }
+
+    #[test]
+    fn a_wait_is_read_in_any_form() {
+        for (body, expected) in [
+            (r#"{"ok":false,"error_code":429,"parameters":{"retry_after":12.5}}"#, Some(13)),
+            (r#"{"ok":false,"error_code":429,"parameters":{"retry_after":"12"}}"#, Some(12)),
+            (r#"{"ok":false,"error_code":429,"parameters":{"retry_after":1e300}}"#, Some(u32::MAX.into())),
+            (r#"{"ok":false,"error_code":429,"parameters":{"retry_after":-5}}"#, None),
+            (r#"{"ok":false,"error_code":429,"parameters":null}"#, None),
+            (r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 9"}"#, Some(9)),
+            (r#"{"ok":false,"error_code":99999999,"description":5}"#, None),
+        ] {
+            let response: Response<IgnoredAny> = serde_json::from_str(body).unwrap();
+            let error = response.into_result(429).map(|IgnoredAny| ()).unwrap_err();
+            assert!(matches!(error, RequestError::Temporary { .. }), "{body}: {error:?}");
+            assert_eq!(error.retry_after(), expected.map(Duration::from_secs), "{body}");
+        }
     }
 
     #[test]

@@ -13,23 +13,26 @@ use store::event::{ChatId, Event, EventKind, MessageId as AlertMessageId};
 use store::recorder::{ChangeError, RecorderHandle};
 use teloxide::payloads::{DeleteMessage, SendChatAction};
 use teloxide::types::{ChatAction, MessageId};
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::api::Api;
-use super::backoff::Backoff;
+use super::backoff::{Backoff, MAX_MESSAGE_WAIT};
+use super::delayed_replies::{DelayedReplies, DelayedReply, Queued};
 use super::delivery_schedule::Devices;
 use super::outgoing::{Destination, OutgoingMessage, chat_action, telegram_id};
 use super::request_error::RequestError;
 use super::token_bucket::SendLimiter;
 use super::topics::Topics;
-use crate::chat::Reply;
-use crate::status::WaitsWith;
+use crate::chat::{File, Reply};
+use crate::status::{TelegramProblems, WaitsWith};
 use crate::text::Text;
 
 /// Tries for a reply. The person is waiting, and may ask again.
 const REPLY_TRIES: u32 = 3;
 
-/// The longest wait between two tries for a reply; if Telegram asks for a longer one, the reply is dropped.
+/// The longest wait between two tries for a reply during which later requests of the chat wait, too. If Telegram asks for a
+/// longer one, the reply joins the [`DelayedReplies`].
 const MAX_REPLY_WAIT: Duration = Duration::from_secs(10);
 
 /// Sends messages to the served chats.
@@ -40,12 +43,30 @@ pub(super) struct Sender {
     configured: Arc<[ChatId]>,
     limiter: Arc<Mutex<SendLimiter>>,
     topics: Arc<Mutex<Topics>>,
+    delayed: DelayedReplies,
+    problems: TelegramProblems,
+    /// Notified when a chat that refused alerts accepts messages.
+    accepted: Arc<Notify>,
 }
 
 impl Sender {
-    pub(super) fn new(api: Api, recorder: RecorderHandle, configured: &[ChatId]) -> Self {
+    pub(super) fn new(
+        api: Api,
+        recorder: RecorderHandle,
+        configured: &[ChatId],
+        problems: TelegramProblems,
+    ) -> Self {
         let limiter = Arc::new(Mutex::new(SendLimiter::new(Instant::now())));
-        Self { api, recorder, configured: configured.into(), limiter, topics: Arc::default() }
+        Self {
+            api,
+            recorder,
+            configured: configured.into(),
+            limiter,
+            topics: Arc::default(),
+            delayed: DelayedReplies::default(),
+            problems,
+            accepted: Arc::default(),
+        }
     }
 
     /// The served chats, by their current IDs.
@@ -92,9 +113,32 @@ impl Sender {
         self.api.waits().record(WaitsWith::Alerts(chat), asked, wait);
     }
 
-    /// Records that Telegram accepts alerts to this chat.
-    pub(super) fn clear_wait(&self, chat: ChatId) {
+    /// Records that Telegram accepts alerts to this chat, or never will.
+    pub(super) fn clear_problems(&self, chat: ChatId) {
         self.api.waits().clear(WaitsWith::Alerts(chat));
+        self.problems.clear_refusal(chat);
+    }
+
+    /// Records that a chat refuses alerts, for this reason.
+    pub(super) fn record_refusal(&self, chat: ChatId, reason: &str) {
+        self.problems.record_refusal(chat, reason);
+    }
+
+    /// Records that a chat accepts messages, so that those alerts that it refused are sent at once.
+    pub(super) fn record_accepted(&self, chat: ChatId) {
+        if self.problems.clear_refusal(chat) {
+            self.accepted.notify_one();
+        }
+    }
+
+    /// Whether the chat refused the latest alert and no other message since.
+    pub(super) fn is_refusing(&self, chat: ChatId) -> bool {
+        self.problems.is_refusing(chat)
+    }
+
+    /// Waits until a chat that refused alerts accepts messages.
+    pub(super) async fn chat_accepts_again(&self) {
+        self.accepted.notified().await;
     }
 
     /// Takes send capacity for an alert to this chat, which [`Sender::send_alert`] then uses.
@@ -105,13 +149,15 @@ impl Sender {
         self.limiter().try_take_for_alert(chat, devices, Instant::now())
     }
 
-    /// Sends an alert once, after [`Sender::try_acquire_for_alert`]. Returns the message if Telegram names it.
+    /// Sends an alert once, after [`Sender::try_acquire_for_alert`]; as plain text if there is a `plain_limit`. Returns the
+    /// message if Telegram names it.
     pub(super) async fn send_alert(
         &self,
         chat: ChatId,
         alert: &Reply,
+        plain_limit: Option<usize>,
     ) -> Result<Option<AlertMessageId>, RequestError> {
-        let sent = self.send_to_open_topic(chat, alert, false).await?;
+        let sent = self.send_to_open_topic(chat, alert, false, plain_limit).await?;
         Ok(sent.map(|MessageId(number)| AlertMessageId(number)))
     }
 
@@ -125,7 +171,8 @@ impl Sender {
         self.api.edit(chat, MessageId(number), alert).await
     }
 
-    /// Sends a notice once; it does not wait behind alerts. A `silent` one makes no sound.
+    /// Sends a notice once; it does not wait behind alerts. A `silent` one makes no sound. If Telegram rejects its content,
+    /// it is sent once more as plain text.
     pub(super) async fn notify(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), RequestError> {
         self.send_notice(chat, &Reply::from(text.clone()), silent).await
     }
@@ -137,15 +184,23 @@ impl Sender {
         notice: &Reply,
         silent: bool,
     ) -> Result<(), RequestError> {
-        self.acquire(chat).await;
-        let outcome = match self.send_to_open_topic(chat, notice, silent).await {
-            Err(RequestError::Migrated(to)) if self.record_migration(chat, to).await.is_ok() => {
-                self.acquire(to).await;
-                self.send_to_open_topic(to, notice, silent).await
+        let (mut to, mut plain_limit) = (chat, None);
+        loop {
+            self.acquire(to).await;
+            let error = match self.send_to_open_topic(to, notice, silent, plain_limit).await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            match error {
+                RequestError::Migrated(new)
+                    if to == chat && self.record_migration(chat, new).await.is_ok() =>
+                {
+                    to = new;
+                }
+                RequestError::InvalidContent(_) if plain_limit.is_none() => plain_limit = error.plain_limit(),
+                error => return Err(error),
             }
-            outcome => outcome,
-        };
-        outcome.map(drop)
+        }
     }
 
     /// Sends a message that is not a reply; in a forum, to a topic that is open.
@@ -154,10 +209,12 @@ impl Sender {
         chat: ChatId,
         reply: &Reply,
         silent: bool,
+        plain_limit: Option<usize>,
     ) -> Result<Option<MessageId>, RequestError> {
         let mut destination = self.topics().destination_of(chat);
         loop {
-            let outcome = self.api.send(&OutgoingMessage { destination, reply, silent }).await;
+            let message = OutgoingMessage { destination, reply, silent, plain_limit };
+            let outcome = self.api.send(&message).await;
             let Err(RequestError::TopicClosed(reason)) = outcome else { return outcome };
             let other = self.topics().record_closed(destination);
             // At most once, from General to a topic. General is tried again with the next message.
@@ -169,30 +226,56 @@ impl Sender {
     }
 
     /// Sends a reply, and drops it with a warning after a few failed tries. If the chat `is_busy`, because many of
-    /// its updates wait, there is one try, soon or not at all.
+    /// its updates wait, there is one try, soon or not at all. If Telegram asks for a long wait, the reply is sent after it.
     pub(super) async fn reply(&self, destination: Destination, reply: &Reply, is_busy: bool) {
+        let delayed = || DelayedReply { destination, reply: reply.clone(), edits: None };
+        if self.delayed.are_waiting(destination.chat) {
+            self.delay(delayed(), Duration::ZERO);
+        } else if let Some(wait) = self.try_reply(destination, reply, is_busy).await {
+            self.delay(delayed(), wait);
+        }
+    }
+
+    /// Replaces the text or picture of a message. If Telegram refuses the edit, sends the reply as a new message;
+    /// after a few other failures, drops it with a warning. If Telegram asks for a long wait, tries again after it.
+    pub(super) async fn edit(&self, destination: Destination, message: MessageId, reply: &Reply) {
+        let delayed = || DelayedReply { destination, reply: reply.clone(), edits: Some(message) };
+        if self.delayed.are_waiting(destination.chat) {
+            self.delay(delayed(), Duration::ZERO);
+        } else if let Some(wait) = self.try_edit(destination, message, reply).await {
+            self.delay(delayed(), wait);
+        }
+    }
+
+    /// As [`Sender::reply`], but returns the wait if Telegram asks for a long one.
+    async fn try_reply(&self, destination: Destination, reply: &Reply, is_busy: bool) -> Option<Duration> {
         let chat = destination.chat;
-        let mut message = OutgoingMessage { destination, reply, silent: false };
+        let mut message = OutgoingMessage { destination, reply, silent: false, plain_limit: None };
         let mut backoff = Backoff::for_messages();
         let tries = if is_busy { 1 } else { REPLY_TRIES };
         for tries_left in (0..tries).rev() {
             if !is_busy {
                 self.acquire(message.destination.chat).await;
             } else if !self.try_acquire_soon(chat).await {
-                return warn!(
+                warn!(
                     event = "reply_dropped",
                     %chat,
                     "dropped a reply: the chat sends requests faster than Telegram accepts replies"
                 );
+                return None;
             }
             if reply.file.is_some() {
                 self.show_action(message.destination, chat_action(reply)).await;
             }
             match self.api.send(&message).await {
-                Ok(_) => return,
-                Err(RequestError::Temporary { retry_after, .. })
-                    if tries_left > 0 && is_short(retry_after) =>
-                {
+                Ok(_) => {
+                    self.record_accepted(message.destination.chat);
+                    return None;
+                }
+                Err(RequestError::Temporary { retry_after: Some(wait), .. }) if wait > MAX_REPLY_WAIT => {
+                    return Some(wait);
+                }
+                Err(RequestError::Temporary { retry_after, .. }) if tries_left > 0 => {
                     tokio::time::sleep(backoff.next(retry_after)).await;
                 }
                 Err(RequestError::Migrated(to))
@@ -201,35 +284,49 @@ impl Sender {
                 {
                     message.destination = to.into();
                 }
+                Err(error @ RequestError::InvalidContent(_))
+                    if tries_left > 0 && message.plain_limit.is_none() && reply.text.length() > 0 =>
+                {
+                    warn!(event = "reply_content_refused", %chat, %error, "Telegram rejects a reply; sending it as plain text");
+                    message.plain_limit = error.plain_limit();
+                }
                 Err(error) => {
-                    return warn!(
+                    warn!(
                         event = "reply_failed",
                         %chat,
                         %error,
                         remedy = error.remedy(),
                         "could not send a reply"
                     );
+                    return None;
                 }
             }
         }
+        None
     }
 
-    /// Replaces the text or picture of a message. If Telegram refuses the edit, sends the reply as a new message;
-    /// after a few other failures, drops it with a warning.
-    pub(super) async fn edit(&self, destination: Destination, message: MessageId, reply: &Reply) {
+    /// As [`Sender::edit`], but returns the wait if Telegram asks for a long one.
+    async fn try_edit(
+        &self,
+        destination: Destination,
+        message: MessageId,
+        reply: &Reply,
+    ) -> Option<Duration> {
         let chat = destination.chat;
         let mut backoff = Backoff::for_messages();
         for tries_left in (0..REPLY_TRIES).rev() {
             self.acquire(chat).await;
             match self.api.edit(chat, message, reply).await {
-                Ok(()) => return,
-                Err(RequestError::Temporary { retry_after, .. })
-                    if tries_left > 0 && is_short(retry_after) =>
-                {
+                Ok(()) => return None,
+                Err(RequestError::Temporary { retry_after: Some(wait), .. }) if wait > MAX_REPLY_WAIT => {
+                    return Some(wait);
+                }
+                Err(RequestError::Temporary { retry_after, .. }) if tries_left > 0 => {
                     tokio::time::sleep(backoff.next(retry_after)).await;
                 }
                 Err(error @ RequestError::Temporary { .. }) => {
-                    return warn!(event = "edit_failed", %chat, %error, "could not edit a message");
+                    warn!(event = "edit_failed", %chat, %error, "could not edit a message");
+                    return None;
                 }
                 Err(error) => {
                     debug!(%chat, %error, "could not edit a message; sending a new one");
@@ -237,7 +334,61 @@ impl Sender {
                 }
             }
         }
-        self.reply(destination, reply, false).await;
+        self.try_reply(destination, reply, false).await
+    }
+
+    /// Has a reply sent after this wait, or after those of its chat that wait already.
+    fn delay(&self, delayed: DelayedReply, asked: Duration) {
+        let chat = delayed.destination.chat;
+        // A document takes memory that others wait for.
+        let is_document = matches!(delayed.reply.file, Some(File::Document { .. }));
+        match if is_document { Queued::Full } else { self.delayed.push(delayed) } {
+            Queued::First => {
+                info!(
+                    event = "reply_delayed",
+                    %chat,
+                    asked_seconds = asked.as_secs(),
+                    "Telegram asks to wait; a reply is sent after that"
+                );
+                tokio::spawn(self.clone().send_delayed(chat, asked));
+            }
+            Queued::Behind => {}
+            Queued::Full => warn!(
+                event = "reply_dropped",
+                %chat,
+                asked_seconds = asked.as_secs(),
+                "dropped a reply: Telegram asks to wait, and too many replies wait already, or it is a document"
+            ),
+        }
+    }
+
+    /// Sends the chat's delayed replies, the first after the wait that Telegram `asked` for.
+    async fn send_delayed(self, chat: ChatId, mut asked: Duration) {
+        let mut tries_left = REPLY_TRIES;
+        loop {
+            let wait = asked.min(MAX_MESSAGE_WAIT);
+            self.api.waits().record(WaitsWith::Replies(chat), Some(asked), wait);
+            tokio::time::sleep(wait).await;
+            self.api.waits().clear(WaitsWith::Replies(chat));
+            let next_wait = loop {
+                let Some(next) = self.delayed.next(chat) else { return };
+                let DelayedReply { destination, reply, edits } = &*next;
+                let wait = match edits {
+                    Some(message) => self.try_edit(*destination, *message, reply).await,
+                    None => self.try_reply(*destination, reply, false).await,
+                };
+                if let Some(wait) = wait {
+                    tries_left -= 1;
+                    if tries_left > 0 {
+                        break wait;
+                    }
+                    warn!(event = "reply_failed", %chat, "dropped a reply: Telegram asks to wait again and again");
+                }
+                tries_left = REPLY_TRIES;
+                self.delayed.remove_next(chat);
+            };
+            asked = next_wait;
+        }
     }
 
     /// Shows for some seconds what the bot is doing. A failure has no effect.
@@ -263,7 +414,10 @@ impl Sender {
         }
         let outcome = match shown {
             Some(message) => self.api.edit(chat, message, reply).await.map(|()| Some(message)),
-            None => self.api.send(&OutgoingMessage { destination, reply, silent: true }).await,
+            None => {
+                let message = OutgoingMessage { destination, reply, silent: true, plain_limit: None };
+                self.api.send(&message).await
+            }
         };
         outcome.unwrap_or_else(|error| {
             debug!(%chat, %error, "could not show a progress message");
@@ -302,9 +456,4 @@ impl Sender {
     fn limiter(&self) -> MutexGuard<'_, SendLimiter> {
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether a person would still wait for a reply that is tried again after this.
-fn is_short(retry_after: Option<Duration>) -> bool {
-    retry_after.is_none_or(|wait| wait <= MAX_REPLY_WAIT)
 }

@@ -44,6 +44,7 @@ mod proposals;
 mod proxies;
 mod recording;
 mod recovery;
+mod refused_messages;
 mod remote_commands;
 mod replay_vs_tshark;
 mod retention;

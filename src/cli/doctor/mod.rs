@@ -25,7 +25,7 @@ use super::error::CliError;
 use super::runtime;
 use crate::config::{self, Config, SYSTEM_FILE, Telegram};
 use crate::control::{Client, ClientError};
-use crate::status::{RequestedWait, SourceStatus};
+use crate::status::{RequestedWait, SourceStatus, TelegramProblem};
 use crate::telegram::{BotStatus, query_bot_status};
 use finding::Finding;
 use telegram::TokenOrigin;
@@ -44,6 +44,8 @@ struct Service {
     clock_doubt: Option<ClockDoubt>,
     #[serde(default)]
     telegram_waits: Vec<RequestedWait>,
+    #[serde(default)]
+    telegram_problems: Vec<TelegramProblem>,
 }
 
 impl Service {
@@ -94,7 +96,9 @@ fn examine(data: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
         Some(service) => {
             let waits = service.telegram_waits.iter();
             let waits = waits.map(|wait| telegram::requested_wait(wait, config.time_zone));
-            telegram_of_service(&config).into_iter().chain(waits).collect()
+            let problems = service.telegram_problems.iter();
+            let problems = problems.map(|problem| telegram::problem(problem, config.time_zone));
+            telegram_of_service(&config).into_iter().chain(waits).chain(problems).collect()
         }
         None => telegram_without_service(&config, named)?,
     });

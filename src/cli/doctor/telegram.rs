@@ -5,7 +5,7 @@ use store::event::Timestamp;
 
 use super::finding::Finding;
 use crate::config::{ConfigError, Tls};
-use crate::status::{self, RequestedWait, WaitsWith};
+use crate::status::{self, RequestedWait, TelegramProblem, WaitsWith};
 use crate::telegram::{BotStatus, ConfiguredWebhook, QueryError, WebhookStatus};
 use crate::text::format::pluralize;
 
@@ -61,7 +61,7 @@ pub(super) fn not_asked(why: &str) -> Finding {
 /// Telegram asked the bot to wait.
 pub(super) fn requested_wait(wait: &RequestedWait, zone: Tz) -> Finding {
     let remedy = match wait.with {
-        WaitsWith::Alerts(_) => {
+        WaitsWith::Alerts(_) | WaitsWith::Replies(_) => {
             "wait until then; if it happens often, raise alerts.gather_seconds, so that the bot sends fewer messages"
         }
         WaitsWith::Updates => {
@@ -69,6 +69,14 @@ pub(super) fn requested_wait(wait: &RequestedWait, zone: Tz) -> Finding {
         }
     };
     Finding::unknown("Telegram's limits", status::requested_wait(wait, zone)).with_remedy(remedy)
+}
+
+/// What keeps the bot from its work.
+pub(super) fn problem(problem: &TelegramProblem, zone: Tz) -> Finding {
+    let check = match problem {
+        TelegramProblem::ChatRefuses { .. } => "Alerts",
+    };
+    Finding::broken(check, problem.summary(zone), problem.remedy())
 }
 
 /// What the status means.

@@ -36,6 +36,8 @@ use server::Listener;
 const TOKEN: &str = "123456:TEST-abcdefghijklmnopqrstuvwxyz012345";
 
 struct PlannedFault {
+    /// The chat that requests must be about, if any.
+    chat_id: Option<i64>,
     method: String,
     left: usize,
     fault: Fault,
@@ -254,8 +256,17 @@ impl BotApi {
     /// Answers the next `count` calls of a method (any case; `*` is any method) with a fault. Plans
     /// for the same method are used up in order; `usize::MAX` is until [`Self::clear_faults`].
     pub fn fail_next(&self, method: &str, count: usize, fault: Fault) {
+        self.plan_fault(None, method, count, fault);
+    }
+
+    /// As [`Self::fail_next`], for requests about this chat.
+    pub fn fail_next_in(&self, chat_id: i64, method: &str, count: usize, fault: Fault) {
+        self.plan_fault(Some(chat_id), method, count, fault);
+    }
+
+    fn plan_fault(&self, chat_id: Option<i64>, method: &str, count: usize, fault: Fault) {
         self.change(|state| {
-            state.faults.push(PlannedFault { method: method.to_owned(), left: count, fault });
+            state.faults.push(PlannedFault { chat_id, method: method.to_owned(), left: count, fault });
         });
     }
 

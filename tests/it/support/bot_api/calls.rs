@@ -28,6 +28,8 @@ pub enum Fault {
     Forbidden,
     /// 400, as for an unknown chat.
     BadRequest,
+    /// This status with this description.
+    Error { status: u16, description: &'static str },
     /// 400, as for an edit that changes nothing.
     NotModified,
     /// 400, as for a group that became a supergroup with this ID.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::methods::{self, Reply};
 use super::schema::{schema, value_from_text};
-use super::{Call, DEADLINE, Fault, Outcome, Shared, TOKEN, UploadedFile, limits};
+use super::{Call, DEADLINE, Fault, Outcome, PlannedFault, Shared, TOKEN, UploadedFile, limits};
 use crate::support::http::{self, Request};
 
 /// A port that stays reserved while the server is down: one socket is bound and never listens, and a second one
@@ -202,7 +202,7 @@ fn answer(shared: &Shared, request: &Request) -> Option<Response> {
         record(shared, call);
         return Some(Response::Json(reply.status(), reply.to_json()));
     }
-    if let Some(fault) = next_fault(shared, &call.method) {
+    if let Some(fault) = next_fault(shared, &call) {
         return answer_fault(shared, call, fault);
     }
     let reply = carry_out(shared, call)?;
@@ -250,6 +250,7 @@ fn answer_fault(shared: &Shared, mut call: Call, fault: Fault) -> Option<Respons
         Fault::ServerError(status) => Reply::error(status, "Internal Server Error"),
         Fault::Forbidden => Reply::error(403, "Forbidden: bot was blocked by the user"),
         Fault::BadRequest => Reply::error(400, "Bad Request: chat not found"),
+        Fault::Error { status, description } => Reply::error(status, description),
         Fault::NotModified => Reply::error(
             400,
             "Bad Request: message is not modified: specified new message content and reply markup are exactly \
@@ -296,10 +297,13 @@ fn record(shared: &Shared, call: Call) {
     shared.changed.notify_all();
 }
 
-fn next_fault(shared: &Shared, method: &str) -> Option<Fault> {
+fn next_fault(shared: &Shared, call: &Call) -> Option<Fault> {
     let mut state = shared.lock();
-    let meant = |name: &str| name == "*" || name.eq_ignore_ascii_case(method);
-    let plan = state.faults.iter_mut().find(|plan| plan.left > 0 && meant(&plan.method))?;
+    let meant = |plan: &PlannedFault| {
+        let is_of_chat = plan.chat_id.is_none_or(|chat| call.params.get("chat_id") == Some(&chat.into()));
+        plan.left > 0 && is_of_chat && (plan.method == "*" || call.is(&plan.method))
+    };
+    let plan = state.faults.iter_mut().find(|plan| meant(plan))?;
     plan.left -= 1;
     Some(plan.fault.clone())
 }
