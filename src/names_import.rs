@@ -5,14 +5,16 @@
 //! # Invariants
 //! - Any bytes can be parsed; lines without a fact are skipped.
 //! - If an address has several names, the first line of the first file counts.
-//! - Many phones call themselves `iPhone`. Leases with the same name get the last octets of their address added, while
-//!   a name that somebody wrote for several addresses is one device with several addresses.
+//! - Many phones call themselves `iPhone`. Leases with the same name get the last octets of their address added. A name
+//!   that a program's tables have for several addresses is none, for it may be a default. A name that somebody wrote for
+//!   several addresses is one device with several addresses.
 //! - There are never more than [`NAMES_LIMIT`] names.
 
 mod lines;
 mod table;
+mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -25,9 +27,6 @@ pub const NAMES_LIMIT: usize = 4096;
 
 /// The largest file that is read, in bytes.
 pub const FILE_LIMIT: usize = 4 << 20;
-
-/// Host names that name no host.
-const PLACEHOLDER_NAMES: [&str; 4] = ["*", "localhost", "localhost.localdomain", "ip6-localhost"];
 
 /// Why no names can be read from the bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,14 +52,84 @@ impl Unreadable {
     }
 }
 
+/// What a person should know about a file, beside its names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// Bytes that are no UTF-8 were replaced.
+    #[error("is not in UTF-8: letters that cannot be read are shown as \u{fffd}")]
+    Lossy,
+    /// The first name that is not used because it looks like the identifier of a phone.
+    #[error("has the name {0:?}, which is left out: it looks like the ID of a phone with random addresses")]
+    PhoneLike(String),
+    /// A table with no column of names; its header, or its first row.
+    #[error(
+        "is a table with no column that certainly holds names; no row of it names a device. It begins with {0:?}"
+    )]
+    NoNameColumn(String),
+    /// The first name that a program's table has for several addresses, and how many others are like it.
+    #[error(
+        "has {name:?} for several addresses, which is no name then{}",
+        match others { 0 => String::new(), others => format!("; {others} more texts are left out likewise") }
+    )]
+    Shared {
+        /// The name.
+        name: String,
+        /// How many more there are.
+        others: usize,
+    },
+}
+
+impl Finding {
+    /// Its name in the structured log.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Lossy => "not_utf8",
+            Self::PhoneLike(_) => "looks_like_phone_id",
+            Self::NoNameColumn(_) => "no_name_column",
+            Self::Shared { .. } => "shared_name",
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Lossy => "save it in UTF-8",
+            Self::PhoneLike(_) => "choose another name",
+            Self::NoNameColumn(_) => {
+                "call the columns with names and addresses `name` and `mac` in its first row"
+            }
+            Self::Shared { .. } => {
+                "name a device with several addresses in [devices], with /name, or in a table with the columns `name,mac` only"
+            }
+        }
+    }
+}
+
+/// Who chose a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A person, for all addresses that have it.
+    Person,
+    /// A program's table, where it may be a default.
+    Program,
+    /// A lease or the kernel: if the name is gone from its file, only the lease has expired.
+    Lease,
+}
+
 /// A name of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedName {
     /// The name, which is a valid one.
     pub name: String,
-    /// Whether it comes from a lease or the kernel and not from a person: if it is gone from its file, only the lease has
-    /// expired.
-    pub is_lease: bool,
+    /// Who chose it.
+    pub origin: Origin,
+}
+
+impl ImportedName {
+    /// Whether it comes from a lease or the kernel.
+    pub fn is_lease(&self) -> bool {
+        self.origin == Origin::Lease
+    }
 }
 
 /// Which MAC address has an IP address.
@@ -85,10 +154,8 @@ pub struct Facts {
     names: Vec<(MacAddr, ImportedName)>,
     locations: Vec<Location>,
     hosts: BTreeMap<IpAddr, String>,
-    /// The first name that is not used because it looks like the identifier of a phone.
-    pub phone_like: Option<String>,
-    /// Whether bytes that are no UTF-8 were replaced.
-    pub is_lossy: bool,
+    /// At most one of each kind.
+    pub findings: Vec<Finding>,
 }
 
 impl Facts {
@@ -109,16 +176,31 @@ impl Facts {
         let text = String::from_utf8_lossy(bytes);
         let is_lossy = matches!(text, std::borrow::Cow::Owned(_));
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let facts = if table::is_table(path, text) { table::read(text) } else { lines::read(text) };
-        Ok(Self { is_lossy, ..facts })
+        let mut facts = if table::is_table(path, text) { table::read(text) } else { lines::read(text) };
+        if is_lossy {
+            facts.find(Finding::Lossy);
+        }
+        Ok(facts)
+    }
+
+    /// Keeps the first finding of each kind.
+    fn find(&mut self, finding: Finding) {
+        let kind = std::mem::discriminant(&finding);
+        if !self.findings.iter().any(|found| std::mem::discriminant(found) == kind) {
+            self.findings.push(finding);
+        }
+    }
+
+    fn add_name(&mut self, address: MacAddr, name: String, origin: Origin) {
+        self.names.push((address, ImportedName { name, origin }));
     }
 
     /// The name in `text`, if it is one.
     fn parse_name(&mut self, text: &str) -> Option<String> {
         match check_name(text) {
-            Ok(name) => (!PLACEHOLDER_NAMES.contains(&fold_case(&name).as_str())).then_some(name),
+            Ok(name) => (!words::is_no_name(&name)).then_some(name),
             Err(NameError::Phone(name)) => {
-                self.phone_like.get_or_insert(name);
+                self.find(Finding::PhoneLike(name));
                 None
             }
             Err(_) => None,
@@ -133,7 +215,7 @@ impl Facts {
     /// Whether it may name leases, now or later. An empty file may: a router that was just switched on has no leases.
     pub fn may_have_leases(&self) -> bool {
         self.has_hosts()
-            || self.names.iter().any(|(_, name)| name.is_lease)
+            || self.names.iter().any(|(_, name)| name.is_lease())
             || self.locations.iter().any(|location| location.by != LocatedBy::Ethers)
             || self.names.is_empty() && self.locations.is_empty()
     }
@@ -152,16 +234,20 @@ pub struct Imported {
 /// names of their expired leases, as far as the limit allows.
 pub fn join(files: &[&Facts], neighbours: &Facts, expired: &[(MacAddr, &str)]) -> Imported {
     let owners = owners(files, neighbours);
+    let shared = shared_by_programs(files);
     let mut names = BTreeMap::new();
     for file in files {
         for (address, name) in &file.names {
+            if name.origin == Origin::Program && shared.contains(&fold_case(&name.name)) {
+                continue;
+            }
             names.entry(*address).or_insert_with(|| name.clone());
         }
         for (ip, name) in &file.hosts {
             let Some((by, addresses)) = owners.get(ip) else { continue };
             for address in addresses {
-                let is_lease = *by != LocatedBy::Ethers;
-                names.entry(*address).or_insert_with(|| ImportedName { name: name.clone(), is_lease });
+                let origin = if *by == LocatedBy::Ethers { Origin::Person } else { Origin::Lease };
+                names.entry(*address).or_insert_with(|| ImportedName { name: name.clone(), origin });
             }
         }
     }
@@ -170,11 +256,25 @@ pub fn join(files: &[&Facts], neighbours: &Facts, expired: &[(MacAddr, &str)]) -
         // An old log may have a name that is none any more.
         let name = check_name(without_suffix(name, address));
         if let (true, Ok(name)) = (names.len() < NAMES_LIMIT, name) {
-            names.entry(address).or_insert(ImportedName { name, is_lease: true });
+            names.entry(address).or_insert(ImportedName { name, origin: Origin::Lease });
         }
     }
     disambiguate(&mut names);
     Imported { names, left_out }
+}
+
+/// The names, without case, that programs' tables have for different addresses. Each table may have its default once.
+fn shared_by_programs(files: &[&Facts]) -> BTreeSet<String> {
+    let names = files.iter().flat_map(|file| &file.names).filter(|(_, name)| name.origin == Origin::Program);
+    let mut first = BTreeMap::new();
+    let mut shared = BTreeSet::new();
+    for (address, name) in names {
+        let name = fold_case(&name.name);
+        if *first.entry(name.clone()).or_insert(*address) != *address {
+            shared.insert(name);
+        }
+    }
+    shared
 }
 
 /// The MAC addresses of each IP address, from the most reliable source only.
@@ -195,7 +295,7 @@ fn owners(files: &[&Facts], neighbours: &Facts) -> BTreeMap<IpAddr, (LocatedBy, 
 /// Keeps [`NAMES_LIMIT`] names; returns how many were removed.
 fn truncate(names: &mut BTreeMap<MacAddr, ImportedName>) -> usize {
     let mut order: Vec<(bool, MacAddr)> =
-        names.iter().map(|(address, name)| (name.is_lease, *address)).collect();
+        names.iter().map(|(address, name)| (name.is_lease(), *address)).collect();
     order.sort_unstable();
     let surplus = order.split_off(order.len().min(NAMES_LIMIT));
     for (_, address) in &surplus {
@@ -209,7 +309,7 @@ fn disambiguate(names: &mut BTreeMap<MacAddr, ImportedName>) {
     let shared = count_uses(names);
     let is_shared = |name: &str| shared.get(&fold_case(name)).is_some_and(|uses| *uses > 1);
     let mut renamed: BTreeMap<MacAddr, String> = BTreeMap::new();
-    for (address, name) in names.iter_mut().filter(|(_, name)| name.is_lease && is_shared(&name.name)) {
+    for (address, name) in names.iter_mut().filter(|(_, name)| name.is_lease() && is_shared(&name.name)) {
         let short = with_suffix(&name.name, &short_suffix(*address));
         renamed.insert(*address, std::mem::replace(&mut name.name, short));
     }
@@ -293,7 +393,7 @@ mod tests {
         let imported = join(&files.iter().collect::<Vec<_>>(), neighbours, &[]);
         assert_eq!(imported.left_out, 0);
         let names = imported.names.into_iter();
-        names.map(|(address, name)| (address.to_string(), name.name, name.is_lease)).collect()
+        names.map(|(address, name)| (address.to_string(), name.name.clone(), name.is_lease())).collect()
     }
 
     #[track_caller]
@@ -404,10 +504,11 @@ mod tests {
             &format!("10.0.0.1 3f2a\n{ALICE} 10.0.0.1\n{VAN} van\n"),
         ] {
             check(&[text], &[(VAN, "van", false)]);
-            let skipped = facts(text).phone_like.unwrap();
+            let found = facts(text).findings;
+            let [Finding::PhoneLike(skipped)] = found.as_slice() else { panic!("{found:?}") };
             assert!(skipped.to_lowercase().ends_with("3f2a"), "{skipped}");
         }
-        assert_eq!(facts(&format!("{ALICE} Edda\n")).phone_like, None);
+        assert_eq!(facts(&format!("{ALICE} Edda\n")).findings, []);
     }
 
     #[test]
@@ -423,6 +524,31 @@ mod tests {
         );
     }
 
+    /// Two products may each have their default once.
+    #[test]
+    fn a_text_of_several_programs_for_several_addresses_is_no_name() {
+        let one = format!("mac,ip,name\n{ALICE},,Gost\n");
+        let other = format!("mac,state,name\n{VAN},x,gost\na4:83:e7:10:00:34,x,Tablet\n");
+        check(&[&one, &other], &[("a4:83:e7:10:00:34", "Tablet", false)]);
+        check(&[&one, &one], &[(ALICE, "Gost", false)]);
+        check(
+            &[&one, &other, &format!("{VAN} van")],
+            &[(VAN, "van", false), ("a4:83:e7:10:00:34", "Tablet", false)],
+        );
+    }
+
+    #[test]
+    fn words_for_no_name_name_nothing_in_any_format() {
+        for text in [
+            format!("{ALICE} unknown\n{VAN} (none)\n"),
+            format!("0 {ALICE} 10.0.0.1 unknown *\n0 {VAN} 10.0.0.2 - *\n"),
+            format!("{ALICE},Unbekannt\n{VAN},Unbekannt\n"),
+            format!("{ALICE} 10.0.0.1\n10.0.0.1 unknown\n"),
+        ] {
+            check(&[&text], &[]);
+        }
+    }
+
     #[test]
     fn names_are_limited_and_written_ones_precede_leases() {
         let address = |number: usize| format!("00:23:a7:19:{:02x}:{:02x}", number / 256, number % 256);
@@ -432,7 +558,7 @@ mod tests {
         let imported =
             join(&[&facts(&leases), &facts(ethers)], &Facts::default(), &[(MacAddr::new([2; 6]), "Zoë")]);
         assert_eq!((imported.names.len(), imported.left_out), (NAMES_LIMIT, 2));
-        assert_eq!(imported.names.values().filter(|name| !name.is_lease).count(), 2);
+        assert_eq!(imported.names.values().filter(|name| !name.is_lease()).count(), 2);
     }
 
     #[test]
@@ -442,9 +568,9 @@ mod tests {
         assert_eq!(read(b"a\0b"), Err(Unreadable::Binary));
         assert_eq!(read(&vec![b' '; FILE_LIMIT + 1]), Err(Unreadable::TooLarge));
         let latin = read(b"a4:83:e7:4e:39:15,B\xfcro\n").unwrap();
-        assert!(latin.is_lossy);
+        assert_eq!(latin.findings, [Finding::Lossy]);
         assert_eq!(latin.names[0].1.name, "B\u{fffd}ro");
-        assert!(!facts("\u{feff}x").is_lossy);
+        assert_eq!(facts("\u{feff}x").findings, []);
     }
 
     #[test]

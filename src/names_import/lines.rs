@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use dot11::MacAddr;
 
-use super::{Facts, ImportedName, LocatedBy, Location, mac};
+use super::{Facts, LocatedBy, Location, Origin, mac};
 
 /// The flag of a complete entry in the kernel's table (`ATF_COM`): the address has answered.
 const COMPLETE: u32 = 2;
@@ -38,7 +38,7 @@ fn ether(address: MacAddr, rest: &str, facts: &mut Facts) {
     if let Ok(ip) = name.trim().parse() {
         facts.locations.push(Location { ip, address, by: LocatedBy::Ethers });
     } else if let Some(name) = facts.parse_name(name) {
-        facts.names.push((address, ImportedName { name, is_lease: false }));
+        facts.add_name(address, name, Origin::Person);
     }
 }
 
@@ -56,7 +56,7 @@ fn lease<'a>(mut words: impl Iterator<Item = &'a str>, facts: &mut Facts) -> Opt
     let ip = words.next()?.parse().ok()?;
     facts.locations.push(Location { ip, address, by: LocatedBy::Lease });
     let name = facts.parse_name(words.next()?)?;
-    facts.names.push((address, ImportedName { name, is_lease: true }));
+    facts.add_name(address, name, Origin::Lease);
     Some(())
 }
 
@@ -82,7 +82,7 @@ mod tests {
         let names: Vec<(String, &str, bool)> = facts
             .names
             .iter()
-            .map(|(address, name)| (address.to_string(), name.name.as_str(), name.is_lease))
+            .map(|(address, name)| (address.to_string(), name.name.as_str(), name.is_lease()))
             .collect();
         let names: Vec<_> = names.iter().map(|(address, name, is)| (address.as_str(), *name, *is)).collect();
         assert_eq!(names, expected, "{text}");

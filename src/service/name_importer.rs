@@ -157,13 +157,14 @@ impl Difference {
         let known: BTreeMap<MacAddr, (&str, bool)> =
             state.names().imported().map(|(address, name, is_lease)| (address, (name, is_lease))).collect();
         let mut difference = Self::default();
-        for (&address, ImportedName { name, is_lease }) in wanted {
+        for (&address, imported) in wanted {
+            let ImportedName { name, .. } = imported;
             match known.get(&address) {
-                Some(before) if *before == (name, *is_lease) => continue,
+                Some(before) if *before == (name, imported.is_lease()) => continue,
                 Some(_) => difference.changed += 1,
                 None => difference.added += 1,
             }
-            let by = if *is_lease { NamedBy::Lease } else { NamedBy::Import };
+            let by = if imported.is_lease() { NamedBy::Lease } else { NamedBy::Import };
             difference.events.push(Event::new(now, EventKind::Name { address, name: name.clone(), by }));
         }
         for &address in known.keys().filter(|address| may_remove && !wanted.contains_key(address)) {

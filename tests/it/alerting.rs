@@ -536,6 +536,29 @@ fn a_failing_source_and_its_recovery_are_reported() {
     testbed.api.assert_clean();
 }
 
+/// Strangers that share a program's word for "no name" stay strangers.
+#[test]
+fn a_table_of_another_program_makes_no_device_of_several() {
+    const OTHER: &str = "00:23:a7:19:5c:0a";
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("devices.csv");
+    let rows = format!(
+        "\"devMac\",\"devName\",\"devVendor\"\n\"{VAN}\",\"Prazno\",\"Redpine\"\n\"{OTHER}\",\"prazno\",\"Redpine\"\n\
+         \"a4:83:e7:10:00:34\",\"Kitchen tablet\",\"Apple, Inc.\"\n"
+    );
+    std::fs::write(&table, rows).unwrap();
+    let list = format!("[{}]", toml_string(table.to_str().unwrap()));
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config.set("names", "import", &list))
+    else {
+        return;
+    };
+    testbed.service.wait_for_log_event("name_file", &[("finding", "\"shared_name\"")]);
+    testbed.service.wait_for_log_event("names_imported", &[("added", "1")]);
+    testbed.transmit(VAN, "Depot");
+    testbed.ask_until(VAN, &format!("stats for {VAN}\n"));
+    testbed.api.assert_clean();
+}
+
 #[test]
 fn imported_names_yield_to_names_given_in_a_chat() {
     let folder = tempfile::tempdir().unwrap();

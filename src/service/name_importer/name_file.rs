@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 use twox_hash::XxHash3_64;
 
-use crate::names_import::{FILE_LIMIT, Facts, Unreadable};
+use crate::names_import::{FILE_LIMIT, Facts, Finding, Unreadable};
 
 /// Polls after which a constantly changing file is read anyway.
 const SETTLE_POLLS_LIMIT: u32 = 10;
@@ -42,13 +42,15 @@ pub(super) struct NameFile {
     current: Option<(u64, Facts)>,
     /// The hash of the new content, and for how many polls it has differed from the current one.
     settling: Option<(u64, u32)>,
-    /// The last warning.
+    /// The last warning about a file that gives no names.
     warning: Option<String>,
+    /// The findings in its content that were logged, one of each kind.
+    findings: Vec<Finding>,
 }
 
 impl NameFile {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, current: None, settling: None, warning: None }
+        Self { path, current: None, settling: None, warning: None, findings: Vec::new() }
     }
 
     /// What it says; `None` if it could not be read yet.
@@ -83,16 +85,8 @@ impl NameFile {
         self.settling = None;
         match Facts::read(&self.path, bytes) {
             Ok(facts) => {
-                match (facts.is_lossy, &facts.phone_like) {
-                    (true, _) => {
-                        self.warn("is not in UTF-8: letters that cannot be read are shown as \u{fffd}".into())
-                    }
-                    (false, Some(name)) => self.warn(format!(
-                        "has the name {name:?}, which is left out: it looks like the ID of a phone with random addresses; \
-                         choose another name"
-                    )),
-                    (false, None) => self.warning = None,
-                }
+                self.warning = None;
+                self.log_findings(&facts.findings);
                 self.current = Some((hash, facts));
                 FileChange::Updated
             }
@@ -101,6 +95,21 @@ impl NameFile {
                 self.warn(format!("contains no names: {error}{remedy}; its earlier names stay"));
                 FileChange::Unchanged
             }
+        }
+    }
+
+    /// Logs one finding of each kind once, until the file is free of that kind.
+    fn log_findings(&mut self, findings: &[Finding]) {
+        let kind = std::mem::discriminant::<Finding>;
+        self.findings.retain(|logged| findings.iter().any(|found| kind(found) == kind(logged)));
+        for finding in findings {
+            if self.findings.iter().any(|logged| kind(logged) == kind(finding)) {
+                continue;
+            }
+            let path = self.path.display();
+            let (finding, code) = (finding.clone(), finding.code());
+            warn!(event = "name_file", finding = code, %path, "{path} {finding}; {}", finding.remedy());
+            self.findings.push(finding);
         }
     }
 
