@@ -1,5 +1,5 @@
-//! Names of devices from other programs' files: leases of dnsmasq and OpenWrt, ethers, hosts, CSV. Each file is parsed
-//! to [`Facts`], and [`join`] combines the facts of all files to names: a line of hosts names an IP address; a line of
+//! Names of devices from other programs' files: leases of DHCP servers, ethers, hosts, CSV. Each file is recognized by its
+//! content and parsed to [`Facts`], and [`join`] combines the facts of all files to names: a line of hosts names an IP address; a line of
 //! ethers, a lease or the kernel says which MAC address has it.
 //!
 //! # Invariants
@@ -10,6 +10,11 @@
 //!   several addresses is one device with several addresses.
 //! - There are never more than [`NAMES_LIMIT`] names.
 
+mod adguard;
+mod dhcp_host;
+mod dhcpd;
+mod json;
+mod kea;
 mod lines;
 mod table;
 mod words;
@@ -19,6 +24,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use dot11::MacAddr;
+pub use kea::{EARLIER_FILES, is_kea};
 pub use lines::neighbours;
 use store::state::{MAX_NAME_CHARS, NameError, check_name, fold_case};
 
@@ -27,6 +33,9 @@ pub const NAMES_LIMIT: usize = 4096;
 
 /// The largest file that is read, in bytes.
 pub const FILE_LIMIT: usize = 4 << 20;
+
+/// The longest part of a line that a warning shows, in characters.
+const SHOWN_LINE_CHARS: usize = 80;
 
 /// Why no names can be read from the bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +75,19 @@ pub enum Finding {
         "is a table with no column that certainly holds names; no row of it names a device. It begins with {0:?}"
     )]
     NoNameColumn(String),
+    /// The first line that is none of a format that is known, and how many more there are.
+    #[error(
+        "has a line {line} that is not understood: {text:?}{}",
+        match others { 0 => String::new(), others => format!("; {others} more are like it") }
+    )]
+    NotUnderstood {
+        /// The number of the line, from 1 on.
+        line: usize,
+        /// Its beginning.
+        text: String,
+        /// How many more there are.
+        others: usize,
+    },
     /// The first name that a program's table has for several addresses, and how many others are like it.
     #[error(
         "has {name:?} for several addresses, which is no name then{}",
@@ -86,6 +108,7 @@ impl Finding {
             Self::Lossy => "not_utf8",
             Self::PhoneLike(_) => "looks_like_phone_id",
             Self::NoNameColumn(_) => "no_name_column",
+            Self::NotUnderstood { .. } => "not_understood",
             Self::Shared { .. } => "shared_name",
         }
     }
@@ -97,6 +120,10 @@ impl Finding {
             Self::PhoneLike(_) => "choose another name",
             Self::NoNameColumn(_) => {
                 "call the columns with names and addresses `name` and `mac` in its first row"
+            }
+            Self::NotUnderstood { .. } => {
+                "names.import reads leases of dnsmasq, odhcpd, Kea, ISC dhcpd, systemd-networkd, Pi-hole and AdGuard Home, \
+                 ethers, hosts and CSV"
             }
             Self::Shared { .. } => {
                 "name a device with several addresses in [devices], with /name, or in a table with the columns `name,mac` only"
@@ -176,11 +203,41 @@ impl Facts {
         let text = String::from_utf8_lossy(bytes);
         let is_lossy = matches!(text, std::borrow::Cow::Owned(_));
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let mut facts = if table::is_table(path, text) { table::read(text) } else { lines::read(text) };
+        let mut facts = Self::of_text(path, text);
         if is_lossy {
             facts.find(Finding::Lossy);
         }
         Ok(facts)
+    }
+
+    fn of_text(path: &Path, text: &str) -> Self {
+        if let Some(facts) = json::read(text) {
+            return facts;
+        }
+        match () {
+            () if is_kea(text.as_bytes()) => kea::read(text),
+            () if dhcpd::is_dhcpd(text) => dhcpd::read(text),
+            () if dhcp_host::is_pihole(text) => dhcp_host::read_pihole(text),
+            () if adguard::is_adguard(text) => adguard::read(text),
+            () if lines::has_dhcp_hosts(text) => lines::read(text),
+            () if table::is_table(path, text) => table::read(text),
+            () => lines::read(text),
+        }
+    }
+
+    /// Notes a line that is not understood.
+    fn not_understood(&mut self, line: usize, text: &str) {
+        let others = self.findings.iter_mut().find_map(|finding| match finding {
+            Finding::NotUnderstood { others, .. } => Some(others),
+            _ => None,
+        });
+        match others {
+            Some(others) => *others += 1,
+            None => {
+                let text = text.trim().chars().take(SHOWN_LINE_CHARS).collect();
+                self.findings.push(Finding::NotUnderstood { line, text, others: 0 });
+            }
+        }
     }
 
     /// Keeps the first finding of each kind.
@@ -396,6 +453,24 @@ mod tests {
         names.map(|(address, name)| (address.to_string(), name.name.clone(), name.is_lease())).collect()
     }
 
+    /// The names in a file, with whether they are of leases, in the order of their addresses.
+    #[track_caller]
+    pub(super) fn check_file(path: &str, text: &str, expected: &[(&str, &str, bool)]) {
+        let facts = Facts::read(Path::new(path), text.as_bytes()).unwrap();
+        let names = join(&[&facts], &Facts::default(), &[]).names;
+        let names: Vec<(String, String, bool)> = names
+            .into_iter()
+            .map(|(address, name)| (address.to_string(), name.name.clone(), name.is_lease()))
+            .collect();
+        let names: Vec<_> =
+            names.iter().map(|(address, name, is)| (address.as_str(), name.as_str(), *is)).collect();
+        assert_eq!(names, expected, "{text}");
+    }
+
+    pub(super) fn found_in(path: &str, text: &str) -> Vec<Finding> {
+        Facts::read(Path::new(path), text.as_bytes()).unwrap().findings
+    }
+
     #[track_caller]
     fn check(texts: &[&str], expected: &[(&str, &str, bool)]) {
         check_with("", texts, expected);
@@ -570,7 +645,7 @@ mod tests {
         let latin = read(b"a4:83:e7:4e:39:15,B\xfcro\n").unwrap();
         assert_eq!(latin.findings, [Finding::Lossy]);
         assert_eq!(latin.names[0].1.name, "B\u{fffd}ro");
-        assert_eq!(facts("\u{feff}x").findings, []);
+        assert_eq!(facts("\u{feff}# x").findings, []);
     }
 
     #[test]

@@ -559,6 +559,47 @@ fn a_table_of_another_program_makes_no_device_of_several() {
     testbed.api.assert_clean();
 }
 
+/// What a DHCP server knows names the device, whichever server it is.
+#[test]
+fn leases_of_several_servers_name_devices() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [
+        ("odhcpd", format!("# br-lan {} ipv4 delivery-van 4102444800 3e8 32 192.168.1.20/32\n", VAN.replace(':', ""))),
+        (
+            "kea-leases4.csv",
+            "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state\n\
+             10.0.0.1,a4:83:e7:10:00:01,,3600,1,1,0,0,kea&#x2cphone,0\n"
+                .to_owned(),
+        ),
+        (
+            "dhcpd.leases",
+            "lease 10.0.0.2 {\n binding state active;\n hardware ethernet a4:83:e7:10:00:02;\n client-hostname \"isc\";\n}\n"
+                .to_owned(),
+        ),
+        (
+            "br0",
+            "{\"BootID\":\"d7\",\"Leases\":[{\"Address\":[10,0,0,3],\"Hostname\":\"networkd\",\
+             \"HardwareAddressType\":1,\"HardwareAddress\":[164,131,231,16,0,3]}]}\n"
+                .to_owned(),
+        ),
+        ("static.conf", "dhcp-host=a4:83:e7:10:00:04,10.0.0.4,pihole\n".to_owned()),
+    ];
+    let paths = files.map(|(name, text)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        toml_string(path.to_str().unwrap())
+    });
+    let list = format!("[{}]", paths.join(", "));
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config.set("names", "import", &list))
+    else {
+        return;
+    };
+    testbed.service.wait_for_log_event("names_imported", &[("added", "5")]);
+    testbed.transmit(VAN, "Depot");
+    testbed.ask_until(VAN, "stats for delivery-van\n");
+    testbed.api.assert_clean();
+}
+
 #[test]
 fn imported_names_yield_to_names_given_in_a_chat() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 use twox_hash::XxHash3_64;
 
-use crate::names_import::{FILE_LIMIT, Facts, Finding, Unreadable};
+use crate::names_import::{EARLIER_FILES, FILE_LIMIT, Facts, Finding, Unreadable, is_kea};
 
 /// Polls after which a constantly changing file is read anyway.
 const SETTLE_POLLS_LIMIT: u32 = 10;
@@ -122,8 +122,33 @@ impl NameFile {
     }
 }
 
-/// The content of the file, up to a byte more than [`FILE_LIMIT`].
+/// The content of the file, up to a byte more than [`FILE_LIMIT`]; before it that of the files to which Kea's clean-up
+/// moves rows.
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let bytes = read_one(path)?;
+    if !is_kea(&bytes) {
+        return Ok(bytes);
+    }
+    let mut all = Vec::new();
+    for endings in EARLIER_FILES {
+        for ending in endings {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            match read_one(Path::new(&name)) {
+                Ok(earlier) => all.extend(earlier),
+                Err(FileError::Read(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !all.is_empty() {
+            break;
+        }
+    }
+    all.extend(bytes);
+    Ok(all)
+}
+
+fn read_one(path: &Path) -> Result<Vec<u8>, FileError> {
     // Opening a pipe would wait for its other end.
     if !fs::metadata(path)?.is_file() {
         return Err(FileError::Kind);
@@ -187,6 +212,46 @@ mod tests {
         }
         write(&path, "a4:83:e7:4e:39:15 Zoë\n");
         polls(&mut file, &[Updated]);
+    }
+
+    #[test]
+    fn kea_moves_earlier_rows_to_other_files() {
+        use FileChange::*;
+        let folder = tempfile::tempdir().unwrap();
+        let write = |ending: &str, rows: &str| {
+            let header =
+                "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state\n";
+            fs::write(folder.path().join(format!("leases4.csv{ending}")), format!("{header}{rows}")).unwrap();
+        };
+        let row =
+            |ip: u8, name: &str| format!("10.0.0.{ip},a4:83:e7:10:00:{ip:02x},,3600,1,1,0,0,{name},0\n");
+        write(".2", &[row(1, "ann"), row(2, "bob")].concat());
+        write(".1", &row(2, "ben"));
+        write("", &row(3, "cat"));
+        let mut file = NameFile::new(folder.path().join("leases4.csv"));
+        polls(&mut file, &[Settling, Updated]);
+        assert_eq!(names(&file), ["ann", "ben", "cat"]);
+        write(".completed", &row(1, "amy"));
+        polls(&mut file, &[Settling, Updated, Unchanged]);
+        assert_eq!(names(&file), ["amy", "cat"]);
+    }
+
+    #[test]
+    fn a_finding_is_logged_once() {
+        use FileChange::*;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hosts");
+        let mut file = NameFile::new(path.clone());
+        for text in ["what\n", "is\nthis\n"] {
+            fs::write(&path, text).unwrap();
+            polls(&mut file, &[Settling, Updated]);
+            assert!(
+                matches!(file.findings.as_slice(), [Finding::NotUnderstood { text, .. }] if text == "what")
+            );
+        }
+        fs::write(&path, "10.0.0.1 van\n").unwrap();
+        polls(&mut file, &[Settling, Updated]);
+        assert_eq!(file.findings, []);
     }
 
     #[test]
