@@ -200,6 +200,14 @@ fn start_sources(
     (started, Ok(()))
 }
 
+fn log_time_zone(config: &Config) {
+    let (zone, origin) = (config.time_zone, &config.time_zone_origin);
+    match origin.remedy() {
+        None => info!(event = "time_zone", %zone, "times are shown in {zone}, {origin}"),
+        Some(remedy) => warn!(event = "time_zone", %zone, "times are shown in {zone}, {origin}; {remedy}"),
+    }
+}
+
 /// Stops all sources at the same time; those that have stopped already stay so.
 async fn stop_sources(sources: &[Arc<SourceWorker>]) {
     let mut stopping = JoinSet::new();
@@ -235,6 +243,7 @@ impl Service {
         }
         let chat = self.chat();
         let requests = RequestMetrics::default();
+        log_time_zone(&self.config);
         let (recorder, sources) = (self.recorder.clone(), self.sources.clone());
         let health = Health::start(recorder, sources, self.watched_parts(), self.stop.clone());
         self.start_control_socket(&chat, health.clone());
@@ -254,6 +263,7 @@ impl Service {
         let sources = self.sources.clone();
         let statuses = move || sources.iter().map(|source| source.status()).collect();
         Chat::new(self.recorder.clone(), self.config.time_zone, statuses)
+            .with_zone_origin(&self.config.time_zone_origin)
             .with_follow_silence(self.config.follow_silence)
             .with_quiet_hours(self.config.quiet_hours().map(|hours| hours.to_string()))
     }

@@ -82,6 +82,17 @@ pub struct Status {
     pub clock_doubt: Option<ClockDoubt>,
     /// What will leave the log because of its age.
     pub pending_deletion: Option<PendingDeletion>,
+    /// The zone of times and quiet hours, and where it comes from.
+    pub time_zone: Option<ShownTimeZone>,
+}
+
+/// A time zone, as the status shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownTimeZone {
+    /// Its name in tzdata.
+    pub name: String,
+    /// Where it comes from, as a phrase.
+    pub origin: String,
 }
 
 impl Status {
@@ -114,6 +125,7 @@ impl Status {
             disk_remedy: None,
             clock_doubt: None,
             pending_deletion: None,
+            time_zone: None,
         }
     }
 }
@@ -180,7 +192,7 @@ fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 
 /// The text without a running service.
 pub fn offline_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = capture_section(Text::default(), status, now, zone);
+    let text = capture_section(time_zone(Text::default(), status), status, now, zone);
     alerts(log(text, status, now, zone), status, now, zone)
 }
 
@@ -267,6 +279,7 @@ fn program(status: &Status, now: Timestamp, zone: Tz) -> Text {
         .bold(format_args!("📟 probewatch {}", env!("CARGO_PKG_VERSION")))
         .append(format_args!("\nRunning for {}", shown_duration(status.uptime)))
         .append(format_args!("\nVendor registry: {}", registry(vendor::registry_date(), now)));
+    let text = time_zone(text, status);
     let text = match &status.disk_error {
         Some(why) => text.append(format_args!(
             "\n❌ Writing to disk fails: {}; {}",
@@ -281,6 +294,13 @@ fn program(status: &Status, now: Timestamp, zone: Tz) -> Text {
     };
     match &status.clock_doubt {
         Some(doubt) => text.append(format_args!("\n⏰ {}", clock_doubt(doubt, zone))),
+        None => text,
+    }
+}
+
+fn time_zone(text: Text, status: &Status) -> Text {
+    match &status.time_zone {
+        Some(zone) => text.append(format_args!("\nTime zone: {}, {}", zone.name, printable(&zone.origin))),
         None => text,
     }
 }

@@ -27,7 +27,7 @@ use store::recorder::RecorderHandle;
 
 use crate::log_writer;
 use crate::metrics::Timings;
-use crate::status::{RequestedWaits, SourceStatus, Status, TelegramProblems};
+use crate::status::{RequestedWaits, ShownTimeZone, SourceStatus, Status, TelegramProblems};
 use crate::text::Text;
 pub use access::{AccessControl, BoxFuture};
 pub use message::{
@@ -45,6 +45,8 @@ const FOLLOW_SILENCE: Duration = Duration::from_secs(15 * 60);
 pub struct Chat {
     recorder: RecorderHandle,
     zone: Tz,
+    /// The zone at the start, and where it comes from.
+    time_zone: Option<Arc<ShownTimeZone>>,
     started: Instant,
     follow_silence: Duration,
     /// The quiet hours, as people read them.
@@ -69,6 +71,7 @@ impl Chat {
         Self {
             recorder,
             zone,
+            time_zone: None,
             started: Instant::now(),
             follow_silence: FOLLOW_SILENCE,
             quiet_hours: None,
@@ -98,6 +101,13 @@ impl Chat {
     #[must_use]
     pub fn with_quiet_hours(self, quiet_hours: Option<String>) -> Self {
         Self { quiet_hours: quiet_hours.map(Arc::from), ..self }
+    }
+
+    /// The same chat, whose status says where its zone comes from.
+    #[must_use]
+    pub fn with_zone_origin(self, origin: impl std::fmt::Display) -> Self {
+        let zone = ShownTimeZone { name: self.zone.to_string(), origin: origin.to_string() };
+        Self { time_zone: Some(Arc::new(zone)), ..self }
     }
 
     /// The same chat with times in another zone.
@@ -176,6 +186,7 @@ impl Chat {
             telegram_problems: self.telegram_problems.refusing(self.recorder.now()),
             clock_doubt: self.recorder.clock_doubt(),
             pending_deletion: self.recorder.pending_deletion(),
+            time_zone: self.time_zone.as_deref().cloned(),
             ..offline
         }
     }

@@ -1,11 +1,12 @@
 //! The command line: subcommands, arguments and their help.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use super::export::ExportArgs;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, ZoneOrigin};
 
 /// Records which Wi-Fi networks nearby devices look for, answers questions about them in Telegram, and sends alerts.
 #[derive(Parser)]
@@ -149,6 +150,13 @@ impl DataDirArgs {
         let mut config = Config::load(self.config.config.as_deref())?;
         if let Some(data_dir) = &self.data_dir {
             config.data_dir.clone_from(data_dir);
+        }
+        // A person who sets the variable expects its times.
+        if let (origin @ ZoneOrigin::UnknownVariable(_), Some(remedy)) =
+            (&config.time_zone_origin, config.time_zone_origin.remedy())
+        {
+            let zone = config.time_zone;
+            let _ = writeln!(std::io::stderr(), "Times are shown in {zone}, {origin}; {remedy}.");
         }
         Ok(config)
     }

@@ -23,6 +23,7 @@ pub(super) fn chat(data: &DataDirArgs) -> Result<ExitCode, CliError> {
 fn chat_locally(config: &Config) -> Result<ExitCode, CliError> {
     local::with_recorder(config, |runtime, recorder| {
         let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new)
+            .with_zone_origin(&config.time_zone_origin)
             .with_follow_silence(config.follow_silence);
         converse(|message| Ok(runtime.block_on(console::answer(&chat, message))))?;
         Ok(ExitCode::SUCCESS)

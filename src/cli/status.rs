@@ -11,7 +11,7 @@ use super::{local, remote};
 use crate::api::status::write_offline;
 use crate::config::Config;
 use crate::control::Client;
-use crate::status::Status;
+use crate::status::{ShownTimeZone, Status};
 
 pub(super) fn status(data: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
     let config = data.config()?;
@@ -40,7 +40,9 @@ fn status_locally(config: &Config, json: bool) -> Result<ExitCode, CliError> {
     let mut progress = Progress::new("reading", data_dir.log().next_offset());
     let state = data_dir.state(&mut |offset| progress.at(offset))?;
     drop(progress);
-    let status = Status::offline(&state, data_dir.log_size().ok());
+    let time_zone =
+        ShownTimeZone { name: config.time_zone.to_string(), origin: config.time_zone_origin.to_string() };
+    let status = Status { time_zone: Some(time_zone), ..Status::offline(&state, data_dir.log_size().ok()) };
     write_offline(&no_service, &status, json, config.time_zone, io::stdout().lock())
         .map_err(CliError::io("could not print the status"))?;
     Ok(ExitCode::SUCCESS)

@@ -18,13 +18,16 @@ pub const SYSTEM_FILE: &str = "/etc/probewatch/config.toml";
 /// The variable in which systemd names the folder of a service's credentials (systemd.exec(5)).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
+/// The variable that names the time zone (tzset(3)).
+const TIME_ZONE: &str = "TZ";
+
 impl Config {
     /// The defaults, without a file and the environment.
     ///
     /// # Errors
     /// None: the defaults are valid.
     pub fn built_in() -> Result<Self, ConfigError> {
-        validate(Root::default(), &Tree::empty(), None)
+        validate(Root::default(), &Tree::empty(), None, env::var(TIME_ZONE).ok().as_deref())
     }
 
     /// Reads `file`, or else [`SYSTEM_FILE`] if it exists, and the environment over it.
@@ -65,8 +68,9 @@ pub(super) fn load_from(
         None => Tree::empty(),
     };
     let credentials = environment.get(CREDENTIALS).map(PathBuf::from);
+    let time_zone = environment.get(TIME_ZONE).cloned();
     tree.override_with(environment);
-    validate(tree.read()?, &tree, credentials.as_deref())
+    validate(tree.read()?, &tree, credentials.as_deref(), time_zone.as_deref())
 }
 
 /// The variables of this process. One of ours that is not UTF-8 is an error; its value may be the token and is not

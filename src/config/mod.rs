@@ -17,6 +17,7 @@ mod schema;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod time_zone;
 mod tree;
 mod types;
 mod validate;
@@ -27,3 +28,4 @@ pub use load::SYSTEM_FILE;
 pub use model::{Capture, Config, ConfiguredSource, Delivery, Secret, Telegram, Tls, Updates, Webhook};
 pub use quiet_hours::QuietHours;
 pub use schema::{Key, keys};
+pub use time_zone::{TimeZone, ZoneOrigin};

@@ -17,6 +17,7 @@ use store::recorder::Retention;
 use url::Url;
 
 use super::quiet_hours::QuietHours;
+use super::time_zone::ZoneOrigin;
 
 /// A string that no message and no debug output shows.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The zone in which times are shown.
     pub time_zone: Tz,
+    /// What says so.
+    pub time_zone_origin: ZoneOrigin,
     /// Where frames come from.
     pub capture: Capture,
     /// The bot; `None` without a token.

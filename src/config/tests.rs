@@ -98,10 +98,19 @@ fn the_whole_example_gives_the_defaults_and_what_has_none() {
     let owned = load("[telegram]\ntoken = \"1:x\"\nowners = [7]\nchats = [-9, 7]", &[]).unwrap();
     let owned = owned.telegram.unwrap();
     assert_eq!((owned.owners, owned.chats), (vec![ChatId(7)], vec![ChatId(-9), ChatId(7)]));
-    assert_eq!(config.time_zone, Tz::Europe__Berlin);
+    assert_eq!(
+        (config.time_zone, &config.time_zone_origin),
+        (Tz::Europe__Berlin, &ZoneOrigin::Configuration)
+    );
     assert_eq!(config.monitoring, Some("127.0.0.1:9464".parse().unwrap()));
-    let rest =
-        Config { telegram: None, devices: None, monitoring: None, time_zone: defaults.time_zone, ..config };
+    let rest = Config {
+        telegram: None,
+        devices: None,
+        monitoring: None,
+        time_zone: defaults.time_zone,
+        time_zone_origin: defaults.time_zone_origin.clone(),
+        ..config
+    };
     assert_eq!(format!("{rest:?}"), format!("{defaults:?}"));
     let webhook = load(&text.replace("mode = \"polling\"", "mode = \"webhook\""), &[]).unwrap();
     let Updates::Webhook(webhook) = webhook.telegram.unwrap().updates else { panic!("not a webhook") };

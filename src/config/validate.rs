@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use store::event::ChatId;
 use store::event_log::Rotation;
 use store::recorder::Retention;
@@ -16,6 +15,7 @@ use super::error::ConfigError;
 use super::model::{Config, Delivery, Secret, Telegram, Tls, Updates, Webhook};
 use super::schema::{self, Root};
 use super::sources::capture;
+use super::time_zone::TimeZone;
 use super::tree::Tree;
 use super::types::{
     BotToken, Chat, Owner, TOKEN_FORM, UpdateMode, WEBHOOK_URL_FORM, WebhookSecret, WebhookUrl,
@@ -36,19 +36,30 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Checks `root`, which was read from `tree`. `credentials` is the folder of systemd's credentials.
+/// Checks `root`, which was read from `tree`. `credentials` is the folder of systemd's credentials, and
+/// `time_zone_variable` the value of `TZ`.
 ///
 /// # Errors
 /// [`ConfigError`] names the key and what was expected.
-pub(super) fn validate(root: Root, tree: &Tree, credentials: Option<&Path>) -> Result<Config, ConfigError> {
+pub(super) fn validate(
+    root: Root,
+    tree: &Tree,
+    credentials: Option<&Path>,
+    time_zone_variable: Option<&str>,
+) -> Result<Config, ConfigError> {
     let Root { alerts, record, .. } = root;
     let delivery = Delivery {
         gather: seconds(alerts.gather_seconds.0),
         quiet: alerts.quiet.map(|Text(hours)| hours),
         silence: nonzero(MINUTE, alerts.silence_minutes.0),
     };
+    let TimeZone { zone, origin } = match root.time_zone {
+        Some(Text(zone)) => TimeZone::configured(zone),
+        None => TimeZone::of_machine(time_zone_variable),
+    };
     Ok(Config {
-        time_zone: root.time_zone.map_or_else(system_time_zone, |Text(zone)| zone),
+        time_zone: zone,
+        time_zone_origin: origin,
         capture: capture(root.capture, tree)?,
         telegram: telegram(root.telegram, delivery, tree, credentials)?,
         alert_cooldown: seconds(alerts.cooldown_seconds.0),
@@ -76,10 +87,6 @@ fn seconds(count: u32) -> Duration {
 /// Converts a count to a limit; 0 means none.
 fn nonzero(unit: Duration, count: u32) -> Option<Duration> {
     (count > 0).then(|| unit * count)
-}
-
-fn system_time_zone() -> Tz {
-    iana_time_zone::get_timezone().ok().and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
 }
 
 fn retention(

@@ -95,11 +95,16 @@ fn the_report_is_grouped() {
             before: at("2025-11-22T12:00:00Z"),
             starts: at("2026-11-23T10:00:00Z"),
         }),
+        time_zone: Some(ShownTimeZone {
+            name: "Europe/Berlin".to_owned(),
+            origin: "from the link /etc/localtime".to_owned(),
+        }),
     };
     insta::assert_snapshot!(shown(&value), @r"
     📟 probewatch 1.2.3
     Running for 3 d 4 h
     Vendor registry: [age]
+    Time zone: Europe/Berlin, from the link /etc/localtime
     ❌ Writing to disk fails: No space left on device; free some space on the disk
     ⚠️ Lines missing in the service's own log: 8
     ⏰ The machine's clock is in doubt since 2026-11-22 11:00:00 CET: it says 2036-11-22 13:00:00 CET. Until it is right, time goes on without it, and nothing is deleted because of its age. Set it from the network (timedatectl set-ntp true). If it is right already: /clock right
@@ -175,6 +180,7 @@ fn the_report_is_grouped() {
     📟 probewatch 1.2.3
     Running for 3 d 4 h
     Vendor registry: [age]
+    Time zone: Europe/Berlin, from the link /etc/localtime
 
     📡 Captured
     Probes: 320 (200 for any network)

@@ -60,6 +60,7 @@ mod support_tests;
 mod systemd;
 mod telegram_outage;
 mod thinning;
+mod time_zone;
 mod unwritable_log;
 
 mod webhook_tls;

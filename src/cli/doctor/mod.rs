@@ -25,7 +25,7 @@ use super::error::CliError;
 use super::runtime;
 use crate::config::{self, Config, SYSTEM_FILE, Telegram};
 use crate::control::{Client, ClientError};
-use crate::status::{RequestedWait, SourceStatus, TelegramProblem};
+use crate::status::{RequestedWait, ShownTimeZone, SourceStatus, TelegramProblem};
 use crate::telegram::{BotStatus, query_bot_status};
 use finding::Finding;
 use telegram::TokenOrigin;
@@ -46,6 +46,8 @@ struct Service {
     telegram_waits: Vec<RequestedWait>,
     #[serde(default)]
     telegram_problems: Vec<TelegramProblem>,
+    #[serde(default)]
+    time_zone: Option<ShownTimeZone>,
 }
 
 impl Service {
@@ -87,7 +89,8 @@ fn examine(data: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
         None => format!("there is no {SYSTEM_FILE}; the defaults and the environment apply"),
     };
     let (service, finding) = ask_service(&config);
-    let mut findings = vec![Finding::ok("Configuration", file), finding];
+    let zone = system::time_zone(config.time_zone, &config.time_zone_origin, service.as_ref());
+    let mut findings = vec![Finding::ok("Configuration", file), finding, zone];
     findings.push(capabilities(&config, service.as_ref()));
     let statuses = service.as_ref().map(|service| service.sources.as_slice());
     findings.extend(sources::check(&config.capture.sources, statuses));

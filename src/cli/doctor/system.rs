@@ -14,7 +14,9 @@ use store::event::{EventKind, Timestamp};
 use store::event_log::{ConcurrentReader, LineFilter, ListedSegment, LogError, OsVfs};
 use store::recorder::ClockDoubt;
 
+use super::Service;
 use super::finding::Finding;
+use crate::config::ZoneOrigin;
 use crate::text::format::shown_time;
 use crate::vendor;
 
@@ -58,6 +60,28 @@ pub(super) fn capabilities(effective: Option<u64>, whose: &str, has_interfaces: 
             format!("{whose} lacks CAP_NET_RAW, which capturing needs"),
             format!("use sudo or systemd; {GRANT}"),
         ),
+    }
+}
+
+/// In which zone times are shown. The service may have another environment than this command.
+pub(super) fn time_zone(zone: Tz, origin: &ZoneOrigin, service: Option<&Service>) -> Finding {
+    const CHECK: &str = "Time zone";
+    let of_service = service.and_then(|service| service.time_zone.as_ref());
+    let summary = format!("{zone}, {origin}");
+    let summary = match of_service {
+        Some(of_service) if of_service.name != zone.name() => {
+            let (name, origin) = (&of_service.name, &of_service.origin);
+            return Finding::unknown(
+                CHECK,
+                format!("the service has {name}, {origin}; this command has {summary}"),
+            )
+            .with_remedy("set time_zone in the configuration, which holds for both");
+        }
+        _ => summary,
+    };
+    match origin.remedy() {
+        Some(remedy) => Finding::unknown(CHECK, summary).with_remedy(remedy),
+        None => Finding::ok(CHECK, summary),
     }
 }
 
