@@ -60,7 +60,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let channels: Vec<String> = monitor.channels().iter().map(ToString::to_string).collect();
     println!("listening on {}, channels {}", monitor.interface(), channels.join(", "));
     monitor
-        .start_hopping(|error| println!("hopping: {}", explain_monitor_error(error)))
+        .start_hopping(|change| match change {
+            Ok(()) => println!("hopping again"),
+            Err(error) => println!("hopping: {}", explain_monitor_error(error)),
+        })
         .map_err(|error| explain_monitor_error(&error))?;
     listen(monitor.interface(), arguments)?;
     let counters = monitor.hop_counters();

@@ -173,6 +173,28 @@ pub struct SourceStatus {
     pub restarts: u64,
     /// Its clock is behind, so the times of its probes are unknown.
     pub clock_is_behind: bool,
+    /// Why its radio stays on one channel, while it should hop over several.
+    #[serde(default)]
+    pub hopping_failure: Option<HoppingFailure>,
+}
+
+/// Why a radio does not change its channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoppingFailure {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub why: String,
+    /// What helps, if known.
+    pub remedy: Option<String>,
+}
+
+/// The reason and, after a semicolon, what to do.
+impl std::fmt::Display for HoppingFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)?;
+        self.remedy.iter().try_for_each(|remedy| write!(f, "; {remedy}"))
+    }
 }
 
 impl SourceStatus {
@@ -354,6 +376,14 @@ fn sources(text: Text, sources: &[SourceStatus], now: Timestamp) -> Text {
             counts if counts.is_empty() => text,
             counts => text.append(format_args!("\n   {}", counts.join(", "))),
         };
+        let text = match &source.hopping_failure {
+            Some(failure) => text.append(format_args!(
+                "\n   ⚠️ it has stayed on one channel for {}: {}",
+                shown_duration(now.abs_diff(failure.since)),
+                printable(&failure.to_string())
+            )),
+            None => text,
+        };
         match source.clock_is_behind {
             true => text.append("\n   ⏰ its clock is behind; until it is right, this machine's time counts"),
             false => text,
@@ -455,6 +485,7 @@ impl SourceStatus {
             dropped: 0,
             restarts: 0,
             clock_is_behind: false,
+            hopping_failure: None,
         }
     }
 }

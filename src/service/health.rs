@@ -1,7 +1,8 @@
 //! Whether the service does what it is for. `GET /healthz` and the control socket answer by it alike.
 //!
 //! Invariants:
-//! - It is healthy while writing to the log works, no part is stalled, at least one source captures and none has failed.
+//! - It is healthy while writing to the log works, no part is stalled, at least one source captures, none has failed, and
+//!   no radio is stuck on one channel.
 //! - It needs no answer of any part: it works while they are stalled.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,12 +63,16 @@ impl Health {
 fn problems(stalled: &[String], disk_error: Option<&str>, sources: &[SourceStatus]) -> Vec<String> {
     let stalled = stalled.iter().map(|part| format!("{} is stalled", printable(part)));
     let disk = disk_error.map(|why| format!("writing to the log fails: {}", printable(why)));
-    let failed = sources.iter().filter_map(|source| match &source.condition {
-        SourceState::Failed(_) => {
+    let failed = sources.iter().filter_map(|source| match (&source.condition, &source.hopping_failure) {
+        (SourceState::Failed(_), _) => {
             let failure = source.failure().unwrap_or_default();
             Some(format!("{} failed: {}", printable(&source.name), printable(&failure)))
         }
-        SourceState::Crashed => Some(format!("{} ended unexpectedly", printable(&source.name))),
+        (SourceState::Crashed, _) => Some(format!("{} ended unexpectedly", printable(&source.name))),
+        (_, Some(failure)) => {
+            let failure = printable(&failure.to_string());
+            Some(format!("{} stays on one channel: {failure}", printable(&source.name)))
+        }
         _ => None,
     });
     let captures = sources.iter().any(|source| matches!(source.condition, SourceState::Capturing));
@@ -77,7 +82,28 @@ fn problems(stalled: &[String], disk_error: Option<&str>, sources: &[SourceStatu
 
 #[cfg(test)]
 mod tests {
+    use store::event::Timestamp;
+
     use super::*;
+    use crate::status::HoppingFailure;
+
+    #[test]
+    fn a_radio_that_is_stuck_on_one_channel_is_a_problem() {
+        let stuck = |remedy: Option<&str>| SourceStatus {
+            hopping_failure: Some(HoppingFailure {
+                since: Timestamp::from_micros(0),
+                why: "wlan0 is up on the same radio".to_owned(),
+                remedy: remedy.map(str::to_owned),
+            }),
+            ..SourceStatus::example("mon0", SourceState::Capturing)
+        };
+        let expected = "mon0 stays on one channel: wlan0 is up on the same radio";
+        assert_eq!(problems(&[], None, &[stuck(None)]), [expected]);
+        assert_eq!(
+            problems(&[], None, &[stuck(Some("take it down"))]),
+            [format!("{expected}; take it down")]
+        );
+    }
 
     #[test]
     fn health_needs_a_working_log_a_capturing_source_and_no_failure() {

@@ -102,6 +102,12 @@ fn source_metrics(page: &mut MetricsPage, workers: &[Arc<SourceWorker>]) {
         Some(f64::from(u8::from(source.condition == SourceState::Capturing)))
     });
     family(
+        Kind::Gauge,
+        "probewatch_channel_hopping_up",
+        "Whether the source's radio changes its channel, if it should hop over several.",
+        &|source| Some(f64::from(u8::from(source.hopping_failure.is_none()))),
+    );
+    family(
         counter,
         "probewatch_source_restarts_total",
         "How often the source was opened again after a failure.",

@@ -31,7 +31,7 @@ use tracing::{error, info, warn};
 use super::ServiceError;
 use super::watchdog::Heartbeat;
 use crate::config::ConfiguredSource;
-use crate::status::{SourceState, SourceStatus};
+use crate::status::{HoppingFailure, SourceState, SourceStatus};
 use open_source::{OpenSource, SourceError};
 pub use probe_converter::{ProbeConverter, is_excluded};
 use source_clock::{CheckedTime, ClockNews, SourceClock, Times};
@@ -69,6 +69,7 @@ pub(super) struct SourceWorker {
     shared: Shared,
     status: Mutex<Status>,
     clock: SourceClock,
+    hopping_failure: Arc<Mutex<Option<HoppingFailure>>>,
     stop: CancellationToken,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
@@ -128,6 +129,7 @@ impl SourceWorker {
                 capture: StopHandle::default(),
             }),
             clock: SourceClock::default(),
+            hopping_failure: Arc::default(),
             stop: CancellationToken::new(),
             ended: Mutex::new(Some(ended)),
         });
@@ -169,6 +171,7 @@ impl SourceWorker {
 
     /// For `/status`, the metrics and the API.
     pub(super) fn status(&self) -> SourceStatus {
+        let hopping_failure = self.hopping_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let now = self.lock_status();
         let stats = now.earlier.plus(&now.counters);
         let has_failed = matches!(now.condition, SourceState::Failed(_));
@@ -183,6 +186,8 @@ impl SourceWorker {
             dropped: stats.dropped.kernel + stats.dropped.interface,
             restarts: now.restarts,
             clock_is_behind: self.clock.is_behind(),
+            // A source that is not open has another problem.
+            hopping_failure: hopping_failure.filter(|_| now.condition == SourceState::Capturing),
         }
     }
 
@@ -269,7 +274,17 @@ impl SourceWorker {
         if self.stop.is_cancelled() {
             stop.stop();
         }
-        OpenSource::open(source, &self.shared.settings, &stop)
+        let failure = Arc::clone(&self.hopping_failure);
+        *failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let recorder = self.shared.recorder.clone();
+        OpenSource::open(source, &self.shared.settings, &stop, move |change| {
+            *failure.lock().unwrap_or_else(PoisonError::into_inner) =
+                change.err().map(|error| HoppingFailure {
+                    since: recorder.now(),
+                    why: error.to_string(),
+                    remedy: error.remedy().map(Cow::into_owned),
+                });
+        })
     }
 
     /// Records a failure.

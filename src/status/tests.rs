@@ -16,6 +16,14 @@ fn shown(value: &Status) -> String {
     text.replace(env!("CARGO_PKG_VERSION"), "1.2.3").replace(&registry, "[age]")
 }
 
+fn hopping_failure() -> HoppingFailure {
+    HoppingFailure {
+        since: at("2026-11-22T11:50:00Z"),
+        why: "cannot change the channel of mon1: wlan0 is up on the same radio".to_owned(),
+        remedy: Some("take it down: ip link set wlan0 down".to_owned()),
+    }
+}
+
 #[test]
 fn the_report_is_grouped() {
     let mon0 = source("mon0", SourceState::Capturing, Some("2026-11-22T11:59:53Z"), 1);
@@ -26,7 +34,7 @@ fn the_report_is_grouped() {
         uptime: Duration::from_secs(273_600),
         sources: vec![
             SourceStatus { dropped: 3, bad_fcs: 2, undecodable: 1, ..mon0 },
-            SourceStatus { clock_is_behind: true, ..mon1 },
+            SourceStatus { clock_is_behind: true, hopping_failure: Some(hopping_failure()), ..mon1 },
             SourceStatus { restarts: 2, ..mon2 },
             source("a.pcap", SourceState::Ended, Some("2020-04-18T17:04:27Z"), 7),
             source("stdin", SourceState::Opening, None, 0),
@@ -115,6 +123,7 @@ fn the_report_is_grouped() {
        1 frame, 3 dropped, 2 damaged in transmission, 1 undecodable
     • mon1: capturing
        no frame yet
+       ⚠️ it has stayed on one channel for 10 min 0 s: cannot change the channel of mon1: wlan0 is up on the same radio; take it down: ip link set wlan0 down
        ⏰ its clock is behind; until it is right, this machine's time counts
     • mon2: ❌ the interface is gone
        last frame 3 h ago

@@ -31,6 +31,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a source that has never been open may fail, or send nothing, before that is a problem.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long the radio must have been stuck on one channel: a scan by another program takes a few seconds.
+const HOPPING_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What this notifier has observed of a source, and the notices about it.
 struct ObservedSource {
     first_check: Instant,
@@ -42,6 +45,10 @@ struct ObservedSource {
     has_been_open: bool,
     /// Since when it waits for its first bytes.
     opening_since: Option<Instant>,
+    /// Since when its radio is stuck on one channel.
+    stuck_since: Option<Instant>,
+    /// Whether its latest problem is, or was, that.
+    was_stuck: bool,
     /// By chat; a start notice keeps whether the source had been open.
     notices: HashMap<ChatId, IncidentState<bool>>,
 }
@@ -55,6 +62,8 @@ impl ObservedSource {
             in_log: None,
             has_been_open: false,
             opening_since: None,
+            stuck_since: None,
+            was_stuck: false,
             notices: HashMap::new(),
         }
     }
@@ -83,6 +92,20 @@ impl ObservedSource {
             status.frames > 0 || matches!(status.condition, SourceState::Capturing | SourceState::Ended);
         self.opening_since =
             (status.condition == SourceState::Opening).then(|| self.opening_since.unwrap_or(now));
+        self.stuck_since = status.hopping_failure.is_some().then(|| self.stuck_since.unwrap_or(now));
+        let problem = self.problem(status, silence, now);
+        if let Some(problem) = &problem {
+            self.was_stuck = matches!(problem, SourceProblem::Hopping(_));
+        }
+        problem
+    }
+
+    fn problem(
+        &self,
+        status: &SourceStatus,
+        silence: Option<Duration>,
+        now: Instant,
+    ) -> Option<SourceProblem> {
         let may_still_open = !self.has_been_open && now - self.first_check < OPEN_TIMEOUT;
         let silent_for = now - self.last_frame;
         let gave_frames = self.frames > 0 || self.in_log == Some(true);
@@ -90,6 +113,12 @@ impl ObservedSource {
             SourceState::Failed(_) if may_still_open => None,
             SourceState::Failed(_) => status.failure().map(SourceProblem::Failed),
             SourceState::Crashed => Some(SourceProblem::Crashed),
+            SourceState::Capturing
+                if self.stuck_since.is_some_and(|since| now - since >= HOPPING_TIMEOUT) =>
+            {
+                let failure = status.hopping_failure.as_ref();
+                failure.map(|failure| SourceProblem::Hopping(failure.to_string()))
+            }
             SourceState::Capturing => {
                 let is_silent = gave_frames && silence.is_some_and(|silence| silent_for >= silence);
                 is_silent.then_some(SourceProblem::Silent(silent_for))
@@ -157,6 +186,7 @@ async fn notify(sender: &Sender, source: &mut ObservedSource, name: &str, proble
         let notice = state.next(problem.is_some(), Instant::now());
         let (text, silent) = match (notice, problem) {
             (NextNotice::Started, Some(problem)) => (notices::source_problem(name, problem), false),
+            (NextNotice::Resolved(_), _) if source.was_stuck => (notices::hopping_recovered(name), true),
             (NextNotice::Resolved(had_been_open), _) => {
                 (notices::source_recovered(name, had_been_open), true)
             }
@@ -169,7 +199,10 @@ async fn notify(sender: &Sender, source: &mut ObservedSource, name: &str, proble
 
 #[cfg(test)]
 mod tests {
+    use store::event::Timestamp;
+
     use super::*;
+    use crate::status::HoppingFailure;
 
     const SILENCE: Duration = Duration::from_secs(600);
 
@@ -239,6 +272,33 @@ mod tests {
             assert_eq!(update(&SourceState::Opening, 124), Some(SourceProblem::Unopened));
             assert_eq!(update(&failed(), 126), Some(late.clone()));
         }
+    }
+
+    #[test]
+    fn a_radio_that_is_stuck_on_one_channel_is_a_problem_after_a_while() {
+        let start = Instant::now();
+        let mut source = ObservedSource::new(start);
+        let stuck = SourceStatus {
+            hopping_failure: Some(HoppingFailure {
+                since: Timestamp::from_micros(0),
+                why: "wlan0 is up".to_owned(),
+                remedy: Some("take it down".to_owned()),
+            }),
+            ..status(7, SourceState::Capturing)
+        };
+        let hops = status(7, SourceState::Capturing);
+        let mut update = |status, seconds| {
+            let problem = source.update(status, None, start + Duration::from_secs(seconds));
+            (problem, source.was_stuck)
+        };
+        assert_eq!(update(&stuck, 0), (None, false));
+        assert_eq!(update(&stuck, 9), (None, false));
+        let problem = SourceProblem::Hopping("wlan0 is up; take it down".to_owned());
+        assert_eq!(update(&stuck, 10), (Some(problem), true));
+        assert_eq!(update(&hops, 12), (None, true));
+        assert_eq!(update(&stuck, 14), (None, true));
+        let failed = status(7, SourceState::Failed("it is gone".to_owned()));
+        assert_eq!(update(&failed, 16), (Some(SourceProblem::Failed("it is gone".to_owned())), false));
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub enum SourceProblem {
     Unopened,
     /// For how long it has sent no frame.
     Silent(Duration),
+    /// Its radio stays on one channel, for this reason.
+    Hopping(String),
     /// Capturing ended because of a bug in this program.
     Crashed,
 }
@@ -95,6 +97,10 @@ pub fn source_problem(source: &str, problem: &SourceProblem) -> Text {
             "no frame for {} min. Check that the radio is still there and in monitor mode.",
             silence.as_secs() / 60
         )),
+        SourceProblem::Hopping(why) => text.append(format_args!(
+            "the radio stays on one channel and misses what devices send on others. {}",
+            sentence(why)
+        )),
         SourceProblem::Crashed => text.append("capturing ended because of a bug in probewatch. Restart the service."),
     }
 }
@@ -109,6 +115,11 @@ fn sentence(why: &str) -> String {
 pub fn source_recovered(source: &str, was_open: bool) -> Text {
     let again = if was_open { " again" } else { "" };
     Text::plain(format_args!("✅ {} is capturing{again}.", printable(source)))
+}
+
+/// The radio of a source changes its channel again.
+pub fn hopping_recovered(source: &str) -> Text {
+    Text::plain(format_args!("✅ {} hops over its channels again.", printable(source)))
 }
 
 #[cfg(test)]
@@ -130,10 +141,16 @@ mod tests {
                 SourceProblem::Silent(Duration::from_secs(660)),
                 "⚠️ mon0: no frame for 11 min. Check that the radio is still there and in monitor mode.",
             ),
+            (
+                SourceProblem::Hopping("wlan0 is up on the same radio; take it down".to_owned()),
+                "⚠️ mon0: the radio stays on one channel and misses what devices send on others. wlan0 is up on the same \
+                 radio; take it down.",
+            ),
         ] {
             assert_eq!(source_problem("mon0", &problem).to_string(), shown);
         }
         assert_eq!(source_recovered("mon0", true).to_string(), "✅ mon0 is capturing again.");
+        assert_eq!(hopping_recovered("mon0").to_string(), "✅ mon0 hops over its channels again.");
         assert_eq!(source_recovered("mon0", false).to_string(), "✅ mon0 is capturing.");
     }
 }

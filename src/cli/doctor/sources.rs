@@ -280,6 +280,10 @@ fn quoted(last_error_line: Option<String>) -> String {
 /// What the status in the service means, if that is enough.
 fn explain_status(source: &ConfiguredSource, status: &SourceStatus, now: Timestamp) -> Option<Finding> {
     let check = check_name(source);
+    if let Some(failure) = &status.hopping_failure {
+        let remedy = failure.remedy.as_deref().unwrap_or(GENERAL_REMEDY);
+        return Some(Finding::broken(check, format!("it stays on one channel: {}", failure.why), remedy));
+    }
     match (&status.condition, &source.origin) {
         (SourceState::Capturing, _) => {
             let is_recent = status.last_frame.is_some_and(|last| last > now.saturating_sub(RECENT_FRAME));
@@ -357,6 +361,7 @@ fn explain_hopping(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::HoppingFailure;
 
     fn status(condition: SourceState, last_frame: Option<i64>) -> SourceStatus {
         let last_frame = last_frame.map(Timestamp::from_micros);
@@ -393,6 +398,14 @@ mod tests {
             remedy: Some("is it plugged in?".to_owned()),
             ..status(SourceState::Failed("it is gone".to_owned()), None)
         };
+        let stuck = SourceStatus {
+            hopping_failure: Some(HoppingFailure {
+                since: now,
+                why: "cannot change the channel of mon0: wlan0 is up on the same radio".to_owned(),
+                remedy: Some("take it down: ip link set wlan0 down".to_owned()),
+            }),
+            ..status(SourceState::Capturing, Some(990_000_000))
+        };
         let findings = [
             explain(mon0, opened(true)),
             explain(mon0, opened(false)),
@@ -415,6 +428,7 @@ mod tests {
             explain(mon0, Observation::Ready),
             explain(mon0, Observation::Refused(switched_off)),
             service(SourceState::Capturing, Some(990_000_000)),
+            explain_status(mon0, &stuck, now).unwrap(),
             service(SourceState::Ended, None),
             explain_status(mon0, &gone, now).unwrap(),
             service(SourceState::Crashed, None),
@@ -447,6 +461,8 @@ mod tests {
         ✗ Source mon0: the radio of mon0 is switched off
             → turn it on: sudo rfkill unblock wifi
         ✓ Source mon0: the service receives frames, the last within a minute
+        ✗ Source mon0: it stays on one channel: cannot change the channel of mon0: wlan0 is up on the same radio
+            → take it down: ip link set wlan0 down
         ✓ Source mon0: the service has read it to its end
         ✗ Source mon0: it is gone
             → is it plugged in?

@@ -38,11 +38,12 @@ pub(super) struct OpenSource {
 
 impl OpenSource {
     /// Opens a source, and first puts its interface into monitor mode if that is configured. `stop` ends the wait for
-    /// the first bytes.
+    /// the first bytes; `on_hopping` is told when the channel cannot be changed any more, and when it can be again.
     pub fn open(
         source: &ConfiguredSource,
         settings: &CaptureSettings,
         stop: &StopHandle,
+        on_hopping: impl FnMut(Result<(), &MonitorError>) + Send + 'static,
     ) -> Result<Self, SourceError> {
         let monitor = match (&source.origin, &source.monitor) {
             (capture::Source::Interface(interface), Some(listening)) => {
@@ -58,14 +59,18 @@ impl OpenSource {
         let capture =
             Capture::open_with(interface.as_ref().unwrap_or(&source.origin), settings, stop, log_line)?;
         let monitor = match monitor {
-            Some(monitor) => Some(start_hopping(monitor, &source.name)?),
+            Some(monitor) => Some(start_hopping(monitor, &source.name, on_hopping)?),
             None => None,
         };
         Ok(Self { capture, monitor })
     }
 }
 
-fn start_hopping(mut monitor: Monitor, name: &str) -> Result<Monitor, MonitorError> {
+fn start_hopping(
+    mut monitor: Monitor,
+    name: &str,
+    mut on_hopping: impl FnMut(Result<(), &MonitorError>) + Send + 'static,
+) -> Result<Monitor, MonitorError> {
     let channels: Vec<String> = monitor.channels().iter().map(ToString::to_string).collect();
     info!(
         event = "monitor_ready",
@@ -75,9 +80,17 @@ fn start_hopping(mut monitor: Monitor, name: &str) -> Result<Monitor, MonitorErr
         "a source listens in monitor mode"
     );
     let name = name.to_owned();
-    monitor.start_hopping(move |error| {
-        let error = capture::with_remedy(error, error.remedy());
-        warn!(event = "channel_hopping_failed", source = %name, %error, "could not change the channel");
+    monitor.start_hopping(move |change| {
+        on_hopping(change);
+        match change {
+            Ok(()) => {
+                info!(event = "channel_hopping_resumed", source = %name, "the channel can be changed again");
+            }
+            Err(error) => {
+                let error = capture::with_remedy(error, error.remedy());
+                warn!(event = "channel_hopping_failed", source = %name, %error, "could not change the channel");
+            }
+        }
     })?;
     Ok(monitor)
 }

@@ -31,6 +31,7 @@ fn old_radio() -> Vec<SourceStatus> {
         dropped: 5,
         restarts: 6,
         clock_is_behind: true,
+        hopping_failure: None,
     };
     vec![
         status("mon0", SourceState::Capturing),

@@ -14,7 +14,7 @@ use super::netlink::NetlinkError;
 const MIN_DWELL: Duration = Duration::from_millis(10);
 
 /// How long to wait after a round in which no channel could be tuned to.
-const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What channel hopping has counted so far. Only the hopper writes; any thread may read while it runs.
 #[derive(Debug, Default)]
@@ -31,21 +31,24 @@ pub struct HopCounters {
 pub(super) struct ChannelHopper {
     pub channels: Vec<Channel>,
     pub dwell: Duration,
+    /// Usually [`RETRY_INTERVAL`].
+    pub retry_interval: Duration,
 }
 
 impl ChannelHopper {
     /// Cycles through the channels until `stop` receives a message or is closed, or the interface is gone.
     ///
-    /// A channel that cannot be tuned to is skipped. If all channels of a round were refused, `on_error` receives the
-    /// last refusal, and no other before a channel could be tuned to.
+    /// A channel that cannot be tuned to is skipped. If all channels of a round were refused, `on_change` receives the
+    /// last refusal, and then nothing before a channel could be tuned to, which it is told, too.
     pub fn run(
         &self,
         stop: &Receiver<()>,
         counters: &HopCounters,
         mut tune: impl FnMut(Channel) -> Result<(), NetlinkError>,
-        mut on_error: impl FnMut(&NetlinkError),
+        mut on_change: impl FnMut(Result<(), &NetlinkError>),
     ) {
         let mut consecutive_refusals = 0;
+        let mut is_failing = false;
         for channel in self.channels.iter().cycle() {
             let mut wait = self.dwell.max(MIN_DWELL);
             match tune(*channel) {
@@ -53,6 +56,9 @@ impl ChannelHopper {
                     counters.hops.fetch_add(1, Relaxed);
                     counters.frequency_mhz.store(channel.frequency_mhz(), Relaxed);
                     consecutive_refusals = 0;
+                    if std::mem::take(&mut is_failing) {
+                        on_change(Ok(()));
+                    }
                     if self.channels.len() == 1 {
                         // Tuning again would only interrupt reception.
                         let _ = stop.recv();
@@ -64,13 +70,14 @@ impl ChannelHopper {
                     consecutive_refusals += 1;
                     let is_gone = error.errno() == Some(Errno::NODEV);
                     if is_gone || consecutive_refusals == self.channels.len() {
-                        on_error(&error);
+                        is_failing = true;
+                        on_change(Err(&error));
                     }
                     if is_gone {
                         return;
                     }
                     let is_whole_round = consecutive_refusals.is_multiple_of(self.channels.len());
-                    wait = if is_whole_round { RETRY_INTERVAL } else { Duration::ZERO };
+                    wait = if is_whole_round { self.retry_interval } else { Duration::ZERO };
                 }
             }
             if stop.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
@@ -87,8 +94,12 @@ mod tests {
     use super::*;
 
     /// Hops over these channels with these replies to tuning, then stops. Returns the channels tuned to, the reported
-    /// errors, and the counters.
-    fn run(channels: &[u16], replies: &[Result<(), Errno>]) -> (Vec<u16>, Vec<Errno>, HopCounters) {
+    /// changes, and the counters.
+    #[expect(clippy::type_complexity, reason = "three lists for a test")]
+    fn run(
+        channels: &[u16],
+        replies: &[Result<(), Errno>],
+    ) -> (Vec<u16>, Vec<Result<(), Errno>>, HopCounters) {
         let channels = channels.iter().map(|number| Channel::try_from(*number).unwrap()).collect();
         let (stop, stopped) = mpsc::channel();
         let mut stop = Some(stop);
@@ -103,8 +114,10 @@ mod tests {
             }
             reply.map_err(|errno| NetlinkError::Refused { errno, explanation: None })
         };
-        let hopper = ChannelHopper { channels, dwell: Duration::ZERO };
-        hopper.run(&stopped, &counters, tune, |error| reported.push(error.errno().unwrap()));
+        let hopper = ChannelHopper { channels, dwell: Duration::ZERO, retry_interval: Duration::ZERO };
+        hopper.run(&stopped, &counters, tune, |change| {
+            reported.push(change.map_err(|error| error.errno().unwrap()));
+        });
         (tuned, reported, counters)
     }
 
@@ -130,22 +143,30 @@ mod tests {
     fn reports_a_round_of_refusals_once() {
         let busy = Err(Errno::BUSY);
         let (_, reported, _) = run(&[1, 6, 11], &[Ok(()), busy, busy, busy]);
-        assert_eq!(reported, [Errno::BUSY]);
+        assert_eq!(reported, [busy]);
         let (_, reported, _) = run(&[1, 6], &[busy, Ok(()), busy, Ok(())]);
         assert_eq!(reported, []);
+    }
+
+    #[test]
+    fn reports_that_it_hops_again() {
+        let busy = Err(Errno::BUSY);
+        let (tuned, reported, _) = run(&[1], &[busy, Ok(())]);
+        assert_eq!((tuned.as_slice(), reported.as_slice()), (&[1, 1][..], &[busy, Ok(())][..]));
     }
 
     #[test]
     fn stops_when_the_interface_is_gone() {
         let (tuned, reported, _) = run(&[1, 6, 11], &[Ok(()), Err(Errno::NODEV), Ok(())]);
         assert_eq!(tuned, [1, 6]);
-        assert_eq!(reported, [Errno::NODEV]);
+        assert_eq!(reported, [Err(Errno::NODEV)]);
     }
 
     #[test]
     fn tunes_to_a_single_channel_once() {
         let (stop, stopped) = mpsc::channel();
-        let hopper = ChannelHopper { channels: vec![Channel::try_from(6).unwrap()], dwell: Duration::ZERO };
+        let channels = vec![Channel::try_from(6).unwrap()];
+        let hopper = ChannelHopper { channels, dwell: Duration::ZERO, retry_interval: Duration::ZERO };
         stop.send(()).unwrap();
         drop(stop);
         let counters = HopCounters::default();

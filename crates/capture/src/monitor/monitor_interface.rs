@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::channel::Channel;
-use super::channel_hopper::{ChannelHopper, HopCounters};
+use super::channel_hopper::{ChannelHopper, HopCounters, RETRY_INTERVAL};
 use super::error::MonitorError;
 use super::host::Host;
 use super::netlink::NetlinkError;
@@ -131,16 +131,16 @@ impl Monitor {
         Arc::clone(&self.counters)
     }
 
-    /// Starts hopping on a thread of its own, which ends with this value. `on_error` is called when no channel can be
-    /// tuned to, and not again before one could be; meanwhile the radio stays on its channel. It receives
-    /// [`MonitorError::Gone`] last of all.
+    /// Starts hopping on a thread of its own, which ends with this value. `on_change` is called with an error when no
+    /// channel can be tuned to, and not again before one can be, which it is told, too; meanwhile the radio stays on its
+    /// channel. It receives [`MonitorError::Gone`] last of all.
     ///
     /// # Errors
     ///
     /// If the system grants no socket or no thread.
     pub fn start_hopping(
         &mut self,
-        mut on_error: impl FnMut(&MonitorError) + Send + 'static,
+        mut on_change: impl FnMut(Result<(), &MonitorError>) + Send + 'static,
     ) -> Result<(), MonitorError> {
         self.stop_hopping();
         let interface = self.interface.clone();
@@ -148,20 +148,22 @@ impl Monitor {
         let Some(mut nl80211) = Nl80211::open().map_err(failed)? else {
             return Err(MonitorError::Gone { interface, doing: TUNE });
         };
-        let hopper = ChannelHopper { channels: self.channels.clone(), dwell: self.dwell };
+        let (channels, dwell) = (self.channels.clone(), self.dwell);
+        let hopper = ChannelHopper { channels, dwell, retry_interval: RETRY_INTERVAL };
         let (counters, index) = (Arc::clone(&self.counters), self.index);
         let (stop, stopped) = mpsc::channel();
         let hop = {
             let (interface, wiphy) = (interface.clone(), self.wiphy.clone());
             move || {
                 let tune = |channel| nl80211.set_channel(index, channel);
-                let on_error = |error: &NetlinkError| {
+                let on_change = |change: Result<(), &NetlinkError>| {
+                    let Err(error) = change else { return on_change(Ok(())) };
                     let block = Host::default().rfkill_block(&wiphy);
-                    on_error(
-                        &MonitorError::new(TUNE, &interface, error).with_rfkill_block(&interface, block),
-                    );
+                    let error =
+                        MonitorError::new(TUNE, &interface, error).with_rfkill_block(&interface, block);
+                    on_change(Err(&error));
                 };
-                hopper.run(&stopped, &counters, tune, on_error);
+                hopper.run(&stopped, &counters, tune, on_change);
             }
         };
         let thread = thread::Builder::new().name("channel-hopper".to_owned()).spawn(hop);
