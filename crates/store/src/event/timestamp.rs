@@ -243,4 +243,17 @@ mod tests {
             assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time, "{json}");
         }
     }
+
+    #[test]
+    fn times_before_and_after_1970_are_those_of_the_system() {
+        for (micros, system) in [
+            (-1_500_000, UNIX_EPOCH - Duration::from_millis(1_500)),
+            (-1, UNIX_EPOCH - Duration::from_micros(1)),
+            (0, UNIX_EPOCH),
+            (1_500_000, UNIX_EPOCH + Duration::from_millis(1_500)),
+        ] {
+            let time = Timestamp::from_micros(micros);
+            assert_eq!((SystemTime::from(time), Timestamp::from(system)), (system, time));
+        }
+    }
 }

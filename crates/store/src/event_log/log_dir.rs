@@ -342,3 +342,77 @@ impl LogDir {
         Segment::sealed_path(&self.path, base)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::vfs::OsVfs;
+    use super::*;
+
+    #[test]
+    fn a_folder_is_created_with_its_parents_and_may_be_there_already() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("data/of/the/log");
+        for _ in 0..2 {
+            create_dir(&OsVfs, &dir).unwrap();
+            assert!(dir.is_dir());
+        }
+        let dir = LogDir::create(Arc::new(OsVfs), &dir).unwrap();
+        fs::remove_dir_all(folder.path().join("data")).unwrap();
+        dir.recreate().unwrap();
+        assert!(dir.path.is_dir());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_created_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = create_dir(&OsVfs, &file.join("log")).unwrap_err();
+        assert_eq!(error.io().kind(), io::ErrorKind::NotADirectory);
+        assert!(error.to_string().contains("file/log"), "{error}");
+    }
+
+    #[test]
+    fn the_folder_of_a_bare_name_is_the_working_directory() {
+        for (path, parent) in [("log", "."), ("a/log", "a"), ("/log", "/"), ("/", "/")] {
+            assert_eq!(parent_of(Path::new(path)), Path::new(parent));
+        }
+    }
+
+    #[test]
+    fn only_a_missing_file_counts_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = LogDir::create(Arc::new(OsVfs), folder.path()).unwrap();
+        let path = Segment::open_path(folder.path(), Offset(3));
+        assert!(dir.metadata_if_exists(&path).unwrap().is_none());
+        dir.remove(&path).unwrap();
+        // A link to itself has no metadata, and a folder is not removed as a file.
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        assert!(dir.metadata_if_exists(&path).is_err());
+        assert!(dir.remove(folder.path()).is_err());
+    }
+
+    #[test]
+    fn of_a_segment_that_is_there_twice_the_sealed_form_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = LogDir::create(Arc::new(OsVfs), folder.path()).unwrap();
+        let open = |base| Segment::open_path(folder.path(), Offset(base));
+        for path in [open(0), open(5), dir.sealed_path(Offset(0))] {
+            fs::write(path, "x").unwrap();
+        }
+        let bases = |segments: &[Segment]| -> Vec<(u64, bool)> {
+            segments.iter().map(|segment| (segment.base.0, segment.sealed)).collect()
+        };
+        let expected = [(0, true), (5, false)];
+        assert_eq!(bases(&dir.list_segments().unwrap()), expected);
+        assert!(open(0).exists(), "a listing changes nothing");
+        assert_eq!(bases(&dir.clean_up_and_list().unwrap().segments), expected);
+        assert!(!open(0).exists());
+        assert!(dir.list_bases().unwrap().into_iter().eq([Offset(0), Offset(5)]));
+        for (base, is_there) in [(0, true), (5, true), (6, false)] {
+            assert_eq!(dir.has_segment(Offset(base)).unwrap(), is_there, "{base}");
+        }
+    }
+}

@@ -503,3 +503,16 @@ fn thinning_leaves_all_offsets_and_all_other_events() {
     let around = [expected(0, segment.base.0), vec![omitted], expected(segment.end.0, EVENTS)].concat();
     assert_eq!(events, around);
 }
+
+#[test]
+fn a_segment_that_cannot_be_opened_is_an_error_and_one_that_is_gone_is_empty() {
+    let (folder, path) = open_log(5);
+    let reader = ConcurrentReader::new(Arc::new(OsVfs), folder.path());
+    let segments = reader.segments().unwrap();
+    let read = || segments[0].read(&LineFilter::any(), |_, _| ControlFlow::Continue(()));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(read().unwrap(), ControlFlow::Continue(()));
+    // A link to itself.
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    assert!(read().is_err());
+}

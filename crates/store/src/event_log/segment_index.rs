@@ -89,3 +89,53 @@ impl SegmentIndex {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn segment(base: u64, bytes: u64) -> Segment {
+        let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(base);
+        Segment { base: Offset(base), path: PathBuf::new(), sealed: true, bytes, modified }
+    }
+
+    fn index() -> SegmentIndex {
+        let quarantined = [(10, 1_000), (15, 2_000), (20, 4_000)];
+        let file = |(base, bytes)| QuarantinedFile { base: Offset(base), path: PathBuf::new(), bytes };
+        SegmentIndex::new(Listing {
+            segments: vec![segment(0, 7), segment(10, 8), segment(20, 9)],
+            quarantined: quarantined.map(file).into(),
+        })
+    }
+
+    #[test]
+    fn a_segment_is_as_large_as_its_file_and_what_a_repair_quarantined() {
+        let index = index();
+        let of = |segment: SealedSegment| (segment.base.0, segment.end.0, segment.bytes);
+        let segments: Vec<_> = index.sealed_segments(Offset(30)).map(of).collect();
+        assert_eq!(segments, [(0, 10, 7), (10, 20, 3_008), (20, 30, 4_009)]);
+        assert_eq!(index.bytes(), 7_024);
+        let times = index.sealed_segments(Offset(30)).map(|segment| segment.modified);
+        assert!(times.eq(index.segments.iter().map(|segment| segment.modified)));
+    }
+
+    #[test]
+    fn a_segment_is_before_an_offset_if_all_of_it_is() {
+        let index = index();
+        for (offset, count) in [(0, 0), (9, 0), (10, 1), (19, 1), (20, 2), (29, 2), (30, 3), (99, 3)] {
+            assert_eq!(index.count_before(Offset(offset), Offset(30)), count, "{offset}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_segment_takes_the_place_of_the_open_one() {
+        let mut index = index();
+        index.replace(segment(10, 5));
+        index.replace(segment(40, 6));
+        let known: Vec<_> = index.segments.iter().map(|segment| (segment.base.0, segment.bytes)).collect();
+        assert_eq!(known, [(0, 7), (10, 5), (20, 9)]);
+    }
+}

@@ -190,3 +190,76 @@ fn open(path: &Path) -> Result<BufReader<zstd::Decoder<'static, BufReader<File>>
         .map(|decoder| BufReader::with_capacity(1 << 16, decoder))
         .map_err(LogError::new("open the snapshot", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(snapshots: &Snapshots, offset: u64, text: &str) -> Result<(), SnapshotFileError> {
+        let verify = |file: &mut dyn BufRead| -> Result<(), String> {
+            let mut found = String::new();
+            file.read_to_string(&mut found).map_err(|error| error.to_string())?;
+            (!found.is_empty()).then_some(()).ok_or_else(|| "it is empty".to_owned())
+        };
+        snapshots.write(Offset(offset), |file| file.write_all(text.as_bytes()), verify)
+    }
+
+    fn listed(snapshots: &Snapshots) -> Vec<(u64, String)> {
+        let read = |snapshot: &SnapshotFile| {
+            let text = io::read_to_string(snapshot.open().unwrap()).unwrap();
+            (snapshot.offset().0, text)
+        };
+        snapshots.list().unwrap().iter().map(read).collect()
+    }
+
+    #[test]
+    fn a_snapshot_replaces_the_older_ones_once_it_is_verified() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::of(folder.path());
+        assert_eq!(listed(&snapshots), []);
+        write(&snapshots, 5, "five").unwrap();
+        let error = LogError::from(write(&snapshots, 7, "").unwrap_err());
+        assert!(error.to_string().contains("it is empty"), "{error}");
+        assert_eq!(listed(&snapshots), [(5, "five".to_owned())]);
+        write(&snapshots, 9, "nine").unwrap();
+        // One of an offset before the newest is no reason to remove that.
+        write(&snapshots, 8, "eight").unwrap();
+        assert_eq!(listed(&snapshots), [(9, "nine".to_owned()), (8, "eight".to_owned())]);
+        assert_eq!(fs::read_dir(folder.path().join("snapshots")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_damaged_snapshot_is_kept_and_never_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::of(folder.path());
+        write(&snapshots, 5, "five").unwrap();
+        let damaged = snapshots.list().unwrap().remove(0);
+        let bytes = fs::read(damaged.path()).unwrap();
+        let kept = damaged.quarantine().unwrap();
+        assert_eq!((fs::read(&kept).unwrap(), listed(&snapshots)), (bytes, vec![]));
+        assert!(damaged.quarantine().is_err(), "it is not there any more");
+        snapshots.remove_unfinished().unwrap();
+        write(&snapshots, 6, "six").unwrap();
+        assert!(kept.exists());
+    }
+
+    #[test]
+    fn what_an_interrupted_write_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::of(folder.path());
+        snapshots.remove_unfinished().unwrap();
+        write(&snapshots, 5, "five").unwrap();
+        let dir = folder.path().join("snapshots");
+        let unfinished = dir.join(format!("{:020}{TEMPORARY}", 6));
+        for path in [&unfinished, &dir.join("7.ndjson.zst"), &dir.join("notes")] {
+            fs::write(path, "").unwrap();
+        }
+        snapshots.remove_unfinished().unwrap();
+        assert!(!unfinished.exists() && dir.join("notes").exists());
+        // A name without twenty digits is none of ours.
+        assert_eq!(listed(&snapshots), [(5, "five".to_owned())]);
+        fs::remove_dir_all(&dir).unwrap();
+        fs::write(&dir, "no folder").unwrap();
+        assert!(snapshots.list().is_err() && snapshots.remove_unfinished().is_err());
+    }
+}
