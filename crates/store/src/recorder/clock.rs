@@ -559,4 +559,102 @@ mod tests {
         floor.reset(at(500));
         assert_eq!(floor.get(), Some(at(500)));
     }
+
+    /// A reading `micros` µs off.
+    fn moved(reading: Reading, micros: i64) -> Reading {
+        Reading { machine: Timestamp::from_micros(reading.machine.as_micros() + micros), ..reading }
+    }
+
+    #[test]
+    fn a_minute_is_a_jump_and_less_is_none() {
+        for (jump, less) in [(60, -1), (-60, 1)] {
+            let jumped = reading(100, 1_000_000 + jump);
+            assert!(right(100, 1_000_000).observe(jumped).is_some());
+            assert_eq!(right(100, 1_000_000).observe(moved(jumped, less)), None);
+        }
+        // Clocks drift: a thousandth of the time more.
+        let later = reading(1_100, 1_000_000 + 1_000 + 61);
+        assert!(right(100, 1_000_000).observe(later).is_some());
+        assert_eq!(right(100, 1_000_000).observe(moved(later, -1)), None);
+    }
+
+    #[test]
+    fn agreement_is_measured_anew_after_a_day() {
+        for (after, anchor) in [(DAY, 0), (DAY + 1, DAY + 1)] {
+            let mut clock = right(0, 0);
+            assert_eq!(clock.observe(reading(after, after + 30)), None);
+            assert_eq!(clock.anchor.0, anchor * 1_000_000);
+        }
+    }
+
+    #[test]
+    fn after_a_boot_the_bounds_of_what_is_believed_are_exact() {
+        let known = Known::AtLeast(at(1_000_000), at(2_000_000));
+        let is_doubted = |reading: Reading| Steering::start(reading, known, at(100)).doubted.is_some();
+        for (machine, outside) in [(1_000_000 - 60, -1), (2_000_000 + 31 * DAY, 1)] {
+            assert!(!is_doubted(reading(50, machine)), "{machine}");
+            assert!(is_doubted(moved(reading(50, machine), outside)), "{machine}");
+        }
+        // The longer it runs, the later the time may be.
+        let mut clock = Steering::start(reading(50, 0), known, at(100));
+        let late = reading(60, 2_000_000 + 31 * DAY + 10);
+        assert_eq!(clock.observe(moved(late, 1)), None);
+        assert!(matches!(clock.observe(late), Some(ClockChange::Believed { .. })));
+    }
+
+    #[test]
+    fn no_time_before_the_program_was_built_is_carried_over_a_restart() {
+        // The file says a time before `earliest`, which is 100: that is a lower bound then.
+        let known = |micros: i64| Known::Exactly { offset: micros, at: 40_000_000 };
+        let exact = starts(known(50_000_000), 100, 100, false);
+        assert_eq!(exact.anchor, (40_000_000, 50_000_000));
+        let bound = starts(known(50_000_000 - 1), 100 + 31 * DAY, 100 + 31 * DAY, false);
+        assert_eq!(bound.believed_until, None, "it is trusted from now on");
+        starts(known(50_000_000 - 1), 101 + 31 * DAY, 100, true);
+        let known = Known::AtLeast(at(7), at(8));
+        starts(known, 100 + 31 * DAY, 100 + 31 * DAY, false);
+        starts(known, 101 + 31 * DAY, 100, true);
+    }
+
+    #[test]
+    fn without_the_file_the_log_tells_the_time() {
+        let start = |newest: Timestamp, written| {
+            let folder = tempfile::tempdir().unwrap();
+            Clock::start(folder.path(), Some(newest), written, at(0))
+        };
+        let (long_ago, now) = (at(1_000_000), Timestamp::now());
+        let clock = start(long_ago, Some(long_ago));
+        let doubt = clock.doubt().unwrap();
+        assert!(doubt.is_estimate && clock.now().abs_diff(long_ago) < Duration::from_secs(100), "{doubt:?}");
+        let behind = clock.offset_to_machine();
+        assert!((behind - (long_ago.as_micros() - now.as_micros())).abs() < 100_000_000, "{behind}");
+        // The newest event may be of a clock that was ahead: it was written when the file was.
+        assert!(start(Timestamp::MAX, Some(now)).doubt().is_none());
+        assert!(start(now, Some(Timestamp::MAX)).doubt().is_none());
+        assert_eq!(start(now, Some(now)).offset_to_machine(), 0);
+        assert!(start(long_ago, None).doubt().is_none(), "nobody knows when that was");
+    }
+
+    #[test]
+    fn the_file_is_written_when_the_time_has_changed_and_once_an_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::start(folder.path(), None, None, at(0));
+        let path = folder.path().join(FILE);
+        let is_written = |saved: (i64, i64)| {
+            fs::remove_file(&path).unwrap();
+            *clock.saved.lock().unwrap() = Some(saved);
+            clock.save(false);
+            let is_written = path.exists();
+            clock.save(true);
+            assert!(path.exists());
+            is_written
+        };
+        let (offset, hour) = (clock.offset.load(Relaxed), 3_600_000_000);
+        assert!(!is_written((offset, monotonic())));
+        assert!(!is_written((offset - 1_000_000, monotonic())));
+        assert!(is_written((offset - 1_000_001, monotonic())));
+        assert!(is_written((offset + 1_000_001, monotonic())));
+        assert!(!is_written((offset, monotonic() - hour + 600_000_000)));
+        assert!(is_written((offset, monotonic() - hour - 1)));
+    }
 }

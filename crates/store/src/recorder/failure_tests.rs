@@ -197,6 +197,11 @@ fn while_the_disk_fails_probes_wait_and_changes_are_refused() {
     assert!(matches!(&refused, Err(error @ ChangeError::Disk(_)) if error.remedy().is_some()), "{refused:?}");
     assert_eq!(running.handle.state().name_of(address(9)), None);
     assert_eq!(running.handle.state().totals().probes, 40, "they are in the state already");
+    // What no person asked for is not refused: nobody could ask for it again.
+    let handled = Event::new(running.handle.now(), EventKind::UpdateHandled { update: 6 });
+    let waits = running.runtime.block_on(running.handle.change(handled));
+    assert!(matches!(waits, Err(ChangeError::NotOnDiskYet(_))), "{waits:?}");
+    assert!(running.handle.state().chats().was_handled(6));
     vfs.0.store(false, Ordering::SeqCst);
     let mut disk_error = running.handle.subscribe_disk_error();
     assert!(running.in_time(disk_error.wait_for(Option::is_none)).is_ok());

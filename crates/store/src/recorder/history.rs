@@ -252,3 +252,43 @@ impl<'a> MatchingProbes<'a> {
         read.map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::recorder_tests::{Running, probe, settings};
+    use super::*;
+    use crate::event_log::OsVfs;
+
+    /// What was learned of segments that are gone would fill the memory.
+    #[test]
+    fn only_segments_that_are_there_are_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let running = Running::start(settings(dir.path()));
+        (0..20).for_each(|batch| running.record((batch * 10..batch * 10 + 10).map(probe)));
+        running.stop();
+        let history = History::new(Arc::new(OsVfs), dir.path());
+        let everything = Timestamp::from_micros(0)..Timestamp::MAX;
+        let read = || {
+            let mut count = 0;
+            let go_on = |_| ControlFlow::Continue(());
+            history.read(&ProbeFilter::All, everything.clone(), go_on, |_, _| count += 1).unwrap();
+            count
+        };
+        let remembered = || history.sealed_starts.lock().keys().copied().collect::<Vec<_>>();
+        let sealed = || {
+            let segments = history.log.segments().unwrap();
+            let sealed = segments.iter().filter(|segment| segment.sealed_at().is_some());
+            sealed.map(ListedSegment::base).collect::<Vec<_>>()
+        };
+        assert_eq!(read(), 200);
+        assert_eq!((remembered(), sealed().len() > 3), (sealed(), true));
+        for base in &sealed()[..2] {
+            std::fs::remove_file(dir.path().join(format!("events/{:020}.ndjson.zst", base.0))).unwrap();
+        }
+        assert!(read() < 200);
+        assert_eq!(remembered(), sealed());
+        std::fs::remove_dir_all(dir.path().join("events")).unwrap();
+        std::fs::create_dir(dir.path().join("events")).unwrap();
+        assert_eq!((read(), remembered()), (0, vec![]));
+    }
+}

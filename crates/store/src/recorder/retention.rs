@@ -154,6 +154,8 @@ pub(super) fn surplus_bytes(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Probe;
+    use dot11::{MacAddr, RequestedSsid};
 
     fn at(days: i64) -> Timestamp {
         Timestamp::from_micros(days * DAY_MICROS)
@@ -195,5 +197,50 @@ mod tests {
         // While the clock is in doubt, or somebody has stopped it, nothing is too old. Then it is announced anew.
         assert_eq!(next(25, None), (None, None));
         assert_eq!(next(26, Some(at(21))), (None, pending(21)));
+    }
+
+    #[test]
+    fn a_log_at_its_limit_stays_and_one_above_it_makes_some_room() {
+        let rotation = Rotation { bytes: 100, age: Duration::MAX };
+        let surplus = |bytes, log_bytes| {
+            let modified = SystemTime::UNIX_EPOCH;
+            let segment = SealedSegment { base: Offset(0), end: Offset(1), bytes, modified };
+            surplus_bytes(&[segment, segment], Retention { log_bytes, ..Retention::default() }, rotation)
+        };
+        let room = UNSEALED_SEGMENTS * 100;
+        let limit = 10_000 - room;
+        assert_eq!(surplus(1 << 40, None), None);
+        assert_eq!(surplus(limit / 2, Some(10_000)), None);
+        let rest = limit - limit / PRUNE_SLACK_DIVISOR;
+        assert_eq!(surplus(limit / 2 + 1, Some(10_000)), Some(limit + 2 - rest));
+        // Of a small limit at most a quarter is left for each segment that is not sealed.
+        let limit = 200 - UNSEALED_SEGMENTS * 50;
+        assert_eq!(
+            (surplus(limit / 2, Some(200)), surplus(limit / 2 + 1, Some(200)).is_some()),
+            (None, true)
+        );
+    }
+
+    #[test]
+    fn addresses_leave_a_days_worth_at_a_time() {
+        let mut state = State::default();
+        for day in [10, 12, 40] {
+            let source = MacAddr::new([2, 0, 0, 0, 0, day]);
+            let micros = i64::from(day) * DAY_MICROS + 5;
+            let probe = Probe::example(source, RequestedSsid::Wildcard, micros);
+            state.fold(state.next_offset(), &Event::from(probe));
+        }
+        let before = |age: u64, now| {
+            let event = evict_old(&state, Duration::from_secs(age * 86_400), now)?;
+            let EventKind::Evict { last_seen_before, .. } = event.kind else { panic!("{event:?}") };
+            assert_eq!(event.time, Some(now));
+            Some(last_seen_before)
+        };
+        assert_eq!(before(30, at(40)), None, "the last of day 10 is not older than that");
+        assert_eq!(before(29, at(41)), Some(at(11)));
+        assert_eq!(before(10, at(41)), Some(at(11)), "not all at once");
+        // A clock that is ahead makes nothing older.
+        assert_eq!(before(30, at(4_000)), None);
+        assert_eq!(before(29, at(39)), None);
     }
 }

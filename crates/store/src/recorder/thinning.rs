@@ -291,3 +291,29 @@ fn has_alert(probe: &Probe) -> bool {
     use AlertDecision::{Mute, Overflow, Suppress};
     !probe.alerts.iter().all(|decision| matches!(decision, Suppress { .. } | Overflow { .. } | Mute { .. }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn the_segments_with_the_most_bytes_for_their_time_come_first() {
+        let segment = |base, hour: u64, bytes| {
+            let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(3600 * hour);
+            SealedSegment { base: Offset(base), end: Offset(base + 1), bytes, modified }
+        };
+        // The first is taken for one of a whole day. A clock that was set back leaves a second.
+        let segments = [
+            segment(0, 100, 30_000),
+            segment(1, 101, 1_000),
+            segment(2, 105, 7_000),
+            segment(3, 115, 9_000),
+            segment(4, 114, 1_000),
+            segment(5, 115, 1_000),
+        ];
+        let order: Vec<u64> = densest_first(&segments).iter().map(|segment| segment.base.0).collect();
+        assert_eq!(order, [4, 2, 0, 1, 5, 3]);
+    }
+}
