@@ -275,4 +275,101 @@ mod tests {
     fn a_counter_that_stands_still_takes_one_turn() {
         assert_eq!(alternations(&[(60, 5), (120, 5), (180, 5)]), 1);
     }
+
+    #[test]
+    fn a_frame_costs_as_much_as_it_is_off_in_number_time_and_signal() {
+        let frame = |second, sequence| Frame { signal_dbm: Some(-60), ..frame(second, sequence) };
+        let mut counter = Counter::new(GroupId(1), &frame(0, 4090));
+        counter.follow(&frame(0, 4090), 0);
+        counter.step = 20 * ONE;
+        let cost = |frame: Frame| counter.cost(&frame);
+        // The usual step, over the end of the numbers.
+        let usual = frame(0, 14);
+        assert_eq!(cost(usual), 0);
+        for (number, cost_of_number) in [(46, ONE), (4094, ONE / 2), (78, 2 * ONE)] {
+            assert_eq!(cost(frame(0, number)), cost_of_number, "{number}");
+        }
+        assert!((cost(frame(300, 14)) - ONE).abs() < ONE / 100);
+        for (signal_dbm, of_signal) in [(Some(-70), ONE), (Some(-40), 2 * ONE), (None, 0)] {
+            assert_eq!(cost(Frame { signal_dbm, ..usual }), of_signal);
+        }
+        // Signals of two radios are not compared.
+        assert_eq!(cost(Frame { signal_dbm: Some(-70), radio: usual.radio ^ 1, ..usual }), 0);
+    }
+
+    #[test]
+    fn a_number_continues_a_counter_within_its_reach_and_not_at_its_own() {
+        let counter = Counter::new(GroupId(1), &frame(0, 4090));
+        let reach = 16 * ONE;
+        for (number, is_reached) in [(4090, false), (4091, true), (10, true), (11, false), (4089, false)] {
+            assert_eq!(counter.reaches(number, reach), is_reached, "{number}");
+        }
+        for (number, is_reached) in [(4090, false), (4089, true), (4074, true), (4073, false), (4091, false)]
+        {
+            assert_eq!(counter.is_reached_from(number, reach), is_reached, "{number}");
+        }
+    }
+
+    #[test]
+    fn another_radio_copies_what_was_sent_a_moment_ago() {
+        let mut counter = Counter::new(GroupId(1), &frame(100, 50));
+        counter.follow(&frame(100, 50), 0);
+        let other = |second, sequence| {
+            let of = frame(second, sequence);
+            Frame { clock: of.clock ^ 1, ..of }
+        };
+        let is_copied = |frame: Frame| counter.is_copied_by(&frame, 16 * ONE);
+        for (second, sequence, is_copy) in [
+            (100, 50, true),
+            (160, 50, true),
+            (161, 50, false),
+            (40, 50, true),
+            (39, 50, false),
+            (100, 34, true),
+            (100, 33, false),
+            (100, 51, false),
+        ] {
+            assert_eq!(is_copied(other(second, sequence)), is_copy, "{second} {sequence}");
+            assert!(!is_copied(frame(second, sequence)), "it is the same radio");
+        }
+    }
+
+    #[test]
+    fn a_counter_was_seen_since_another_of_its_group_only_between_its_last_frame_and_now() {
+        let counter = |group, second| Counter::new(GroupId(group), &frame(second, 0));
+        let other = counter(1, 100);
+        for (group, second, is_since) in [(1, 150, true), (2, 150, false), (1, 100, false), (1, 200, false)] {
+            assert_eq!(counter(group, second).was_seen_since(&other, frame(200, 0).time), is_since);
+        }
+    }
+
+    #[test]
+    fn a_counter_smooths_the_signal_of_one_radio() {
+        let with = |dbm, radio| Frame { signal_dbm: dbm, radio, ..frame(0, 0) };
+        let mut counter = Counter::new(GroupId(1), &with(None, 1));
+        let mut after = |dbm, radio| {
+            counter.follow(&with(dbm, radio), 0);
+            (counter.signal.map(|signal| signal / ONE), counter.radio)
+        };
+        assert_eq!(after(None, 1), (None, 1));
+        assert_eq!(after(Some(-60), 1), (Some(-60), 1));
+        assert_eq!(after(Some(-80), 1), (Some(-64), 1));
+        assert_eq!(after(None, 2), (Some(-64), 1));
+        assert_eq!(after(Some(-80), 2), (Some(-80), 2));
+    }
+
+    #[test]
+    fn a_counter_remembers_its_latest_addresses_and_networks() {
+        let mut counter = Counter::new(GroupId(1), &frame(0, 0));
+        let source = |number| MacAddr::new([2, 0, 0, 0, 0, number]);
+        for number in 0..20 {
+            counter.follow(&Frame { source: source(number), network: Some(number.into()), ..frame(0, 0) }, 0);
+        }
+        assert!(counter.addresses.iter().copied().eq((4..20).map(source)));
+        assert!(counter.networks.iter().copied().eq(12..20));
+        // One that comes back is the newest.
+        counter.follow(&Frame { source: source(10), network: Some(15), ..frame(0, 0) }, 0);
+        assert_eq!((counter.addresses.len(), counter.addresses.last()), (16, Some(&source(10))));
+        assert_eq!((counter.networks.len(), counter.networks.last()), (8, Some(&15)));
+    }
 }

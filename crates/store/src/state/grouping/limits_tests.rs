@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use super::counter::Frame;
+use super::seen_times::SeenTimes;
 use super::tests::{counting_phone, fold, folded, frame, group_of, scattered, together};
-use super::{ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, JoinReason, MODEL_LIMIT};
+use super::{
+    ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, Group, Grouping, JoinReason, MODEL_LIMIT,
+};
 use crate::event::{Event, EventKind, GroupId, Probe, Timestamp};
 use crate::state::State;
-use dot11::MacAddr;
+use dot11::{MacAddr, ModelKey, Signature};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
@@ -114,4 +118,50 @@ fn a_flood_takes_no_phone_the_addresses_by_which_it_was_named() {
     let group = state.grouping().group(phone).unwrap();
     assert_eq!(group.addresses().count(), ADDRESSES_PER_GROUP);
     assert!(addresses.iter().all(|address| state.grouping().group_of(*address) == Some(phone)));
+}
+
+fn model(number: usize) -> ModelKey {
+    ModelKey::of_unknown_elements(Signature::from_u64(number as u64))
+}
+
+#[test]
+fn up_to_the_limit_all_groups_stay_and_then_those_with_one_address_leave_first() {
+    let mut grouping = Grouping::default();
+    let insert = |grouping: &mut Grouping, id: usize, address_count| {
+        let group = Group::new(model(7), SeenTimes::at(at(id as i64)));
+        let is_kept = id == 1;
+        grouping.groups.insert(GroupId(id as u16), Group { address_count, is_kept, ..group });
+        grouping.enforce_limits();
+        grouping.groups.len()
+    };
+    insert(&mut grouping, 0, 2);
+    let last = (1..GROUP_LIMIT).map(|id| insert(&mut grouping, id, 1)).last();
+    assert_eq!(last, Some(GROUP_LIMIT));
+    let quarter = GROUP_LIMIT / 4;
+    assert_eq!(insert(&mut grouping, GROUP_LIMIT, 1), GROUP_LIMIT + 1 - quarter);
+    let is_there = |id: usize| grouping.group(GroupId(id as u16)).is_some();
+    // The phone with two addresses, and the one that a person named, are silent for longest.
+    assert!(is_there(0) && is_there(1));
+    assert!(!is_there(2) && !is_there(quarter + 1) && is_there(quarter + 2) && is_there(GROUP_LIMIT));
+}
+
+#[test]
+fn up_to_the_limit_all_models_stay_and_then_those_with_one_address_leave_first() {
+    let mut grouping = Grouping::default();
+    let see = |grouping: &mut Grouping, number: usize, address| {
+        let frame = Frame::of(&frame(number as i64, address, 0, 0));
+        let model = grouping.models.entry(model(number));
+        model.begin(&frame, &|_, _| true, &mut Vec::new());
+        model.begin_first(GroupId(number as u16), &frame);
+        grouping.enforce_limits();
+        grouping.models.len()
+    };
+    see(&mut grouping, 0, 1);
+    see(&mut grouping, 0, 2);
+    let last = (1..MODEL_LIMIT).map(|number| see(&mut grouping, number, 1)).last();
+    assert_eq!(last, Some(MODEL_LIMIT));
+    let quarter = MODEL_LIMIT / 4;
+    assert_eq!(see(&mut grouping, MODEL_LIMIT, 1), MODEL_LIMIT + 1 - quarter);
+    let is_there = |number| grouping.remembers(model(number));
+    assert!(is_there(0) && !is_there(1) && !is_there(quarter) && is_there(quarter + 1));
 }

@@ -538,3 +538,6 @@ fn position_of_min<'a, T: 'a, K: Ord>(
 ) -> Option<usize> {
     items.enumerate().min_by_key(|(_, item)| key(item)).map(|(index, _)| index)
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,101 @@ fn latest_visit(spans: &[Span], visit: Option<Timestamp>) -> Option<Timestamp> {
     }
     Some(begin)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dot11::{ModelKey, Signature};
+
+    const RANGE: i64 = OUT_OF_RANGE.as_secs() as i64;
+    /// The latest visit of the group begins at this second.
+    const VISIT: i64 = 100_000;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    fn span(first: i64, last: i64) -> Span {
+        Span { first: at(first), last: at(last) }
+    }
+
+    fn seen(first: i64, visit: i64, visit_count: u64, last: i64) -> SeenTimes {
+        SeenTimes { first: at(first), visit: at(visit), visit_count, last: at(last) }
+    }
+
+    /// A group with three visits, the latest from [`VISIT`] to 500 s later.
+    fn group(address_count: u64) -> Group {
+        let model = ModelKey::of_unknown_elements(Signature::from_u64(1));
+        Group { address_count, ..Group::new(model, seen(0, VISIT, 3, VISIT + 500)) }
+    }
+
+    #[test]
+    fn what_is_up_to_two_hours_away_is_in_range() {
+        let span = span(1_000, 2_000);
+        for (second, distance) in [(1_000, 0), (1_500, 0), (2_000, 0), (999, 1), (2_001, 1), (900, 100)] {
+            assert_eq!(span.distance(at(second)).as_secs(), distance, "{second}");
+        }
+        for (second, is_in_range) in
+            [(2_000 + RANGE, true), (2_001 + RANGE, false), (1_000 - RANGE, true), (999 - RANGE, false)]
+        {
+            assert_eq!(span.is_in_range(at(second)), is_in_range, "{second}");
+        }
+    }
+
+    #[test]
+    fn a_visit_begins_after_a_silence_of_more_than_two_hours() {
+        let of = |spans: &[(i64, i64)]| {
+            let spans: Vec<Span> = spans.iter().map(|(first, last)| span(*first, *last)).collect();
+            SeenTimes::of(&spans)
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[(10, 20)]), Some(seen(10, 10, 1, 20)));
+        assert_eq!(of(&[(10, 20), (20 + RANGE, 30 + RANGE)]), Some(seen(10, 10, 1, 30 + RANGE)));
+        assert_eq!(of(&[(10, 20), (21 + RANGE, 30 + RANGE)]), Some(seen(10, 21 + RANGE, 1, 30 + RANGE)));
+        // In between it may have been away: only its last frame counts.
+        assert_eq!(of(&[(10, 10 + RANGE)]), Some(seen(10, 10, 1, 10 + RANGE)));
+        assert_eq!(of(&[(10, 11 + RANGE)]), Some(seen(10, 11 + RANGE, 1, 11 + RANGE)));
+    }
+
+    #[test]
+    fn an_address_of_a_group_has_only_its_own_times() {
+        let of_one = |own, others: &[Span]| SeenTimes::of_one(own, &group(3), others);
+        let before = span(50, 90);
+        assert_eq!(of_one(before, &[]), seen(50, 50, 1, 90));
+        let in_visit = span(VISIT, VISIT + 300);
+        assert_eq!(of_one(in_visit, &[]), seen(VISIT, VISIT, 1, VISIT + 300));
+        // It was here before and in the visit, which may have begun with it, or with another.
+        let both = span(50, VISIT + 300);
+        assert_eq!(of_one(both, &[]), seen(50, VISIT, 2, VISIT + 300));
+        assert_eq!(of_one(both, &[in_visit]), seen(50, VISIT + 300, 2, VISIT + 300));
+        assert_eq!(of_one(span(50, VISIT), &[]), seen(50, VISIT, 2, VISIT));
+        assert_eq!(of_one(span(50, VISIT - 1), &[]), seen(50, VISIT - 1, 1, VISIT - 1));
+    }
+
+    #[test]
+    fn a_group_without_one_of_its_addresses_has_the_times_of_the_others() {
+        let without = |own, others: &[Span]| SeenTimes::without(own, &group(3), others);
+        let before = seen(0, VISIT, 3, VISIT + 500);
+        let (old, older) = (span(50_000, 50_100), span(0, 100));
+        // Of the latest visit nothing is left.
+        let own = Some(span(VISIT, VISIT + 500));
+        assert_eq!(without(own, &[old, older]), seen(0, 50_000, 2, 50_100));
+        // Another address was in it, from its beginning or from later on.
+        let other = span(VISIT, VISIT + 200);
+        assert_eq!(without(own, &[other, older]), seen(0, VISIT, 3, VISIT + 200));
+        let later = span(VISIT + 100, VISIT + 200);
+        assert_eq!(without(own, &[later, older]), seen(0, VISIT + 100, 3, VISIT + 200));
+        // One that ended exactly when it began was in it.
+        assert_eq!(without(own, &[span(VISIT - 10, VISIT), older]), seen(0, VISIT - 10, 3, VISIT));
+        // An address that came in the middle changes nothing, unless it was the last.
+        assert_eq!(without(Some(later), &[other, older]).visit, at(VISIT));
+        // It was first: the group began later, if all of its other addresses are known.
+        assert_eq!(without(Some(older), &[old, other]), seen(50_000, VISIT, 3, VISIT + 200));
+        assert_eq!(without(Some(older), &[other]).first, at(0));
+        // What is left is one visit.
+        assert_eq!(without(Some(older), &[other, other]), seen(VISIT, VISIT, 1, VISIT + 200));
+        // Nothing is known.
+        assert_eq!(without(None, &[old]), before);
+        assert_eq!(without(own, &[]), before);
+    }
+}
