@@ -122,4 +122,17 @@ mod tests {
         assert!(loaded == state);
         assert_eq!(name(&loaded, TV).as_deref(), Some("TV \u{202e}"));
     }
+
+    #[test]
+    fn up_to_the_limit_all_stay_and_then_the_longest_silent_quarter_leaves() {
+        let mut state = State::default();
+        let limit = DEVICE_INFO_LIMIT as u16;
+        for number in 0..limit {
+            fold(&mut state, &says(random(number), number.into(), "phone"));
+        }
+        assert_eq!(state.device_infos.len(), DEVICE_INFO_LIMIT);
+        fold(&mut state, &says(random(limit), limit.into(), "phone"));
+        let is_there = |number| name(&state, random(number)).is_some();
+        assert!(!is_there(limit / 4 - 1) && is_there(limit / 4) && is_there(limit));
+    }
 }

@@ -335,4 +335,18 @@ mod tests {
         }
         assert!(habits.get(model(1)).is_some());
     }
+
+    #[test]
+    fn up_to_the_limit_all_models_are_remembered() {
+        let mut habits = Habits::default();
+        let limit = HABIT_LIMIT as u64;
+        let mut learn = |number: u64| {
+            habits.learn(model(number), GroupId(1), at(number as i64), |_, _| 1);
+            habits.rows.len()
+        };
+        assert_eq!((0..limit).map(&mut learn).last(), Some(HABIT_LIMIT));
+        assert_eq!(learn(limit), HABIT_LIMIT + 1 - HABIT_LIMIT / 4);
+        let is_there = |number| habits.get(model(number)).is_some();
+        assert!(!is_there(limit / 4 - 1) && is_there(limit / 4) && is_there(limit));
+    }
 }

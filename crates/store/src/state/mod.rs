@@ -27,6 +27,8 @@ mod device_row;
 mod devices;
 mod differences;
 mod dirty_map;
+#[cfg(test)]
+mod doorbell_tests;
 mod doorbells;
 mod eviction;
 mod floods;

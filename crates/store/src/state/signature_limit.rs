@@ -50,3 +50,78 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Probe, Timestamp};
+    use dot11::{MacAddr, RequestedSsid};
+
+    /// A frame at this second.
+    fn see(state: &mut State, second: i64) {
+        let source = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]);
+        let probe = Probe::example(source, RequestedSsid::Wildcard, second * 1_000_000);
+        state.fold(state.next_offset(), &Event::from(probe));
+    }
+
+    fn signature(number: usize) -> Signature {
+        Signature::from_u64(1_000 + number as u64)
+    }
+
+    /// Elements of a model of their own.
+    fn unused(number: usize) -> Vec<u8> {
+        [&[1, 8][..], &(number as u64).to_be_bytes()].concat()
+    }
+
+    /// Elements of the same model: an SSID is no part of that.
+    fn used(number: usize) -> Vec<u8> {
+        [&[0, 8][..], &(number as u64).to_be_bytes(), &[1, 1, 2]].concat()
+    }
+
+    /// A full table, of which so many signatures are of models that nobody remembers.
+    fn full(unused_count: usize) -> State {
+        let mut state = State::default();
+        see(&mut state, 0);
+        state.grouping.models.entry(ModelKey::of(&used(0)));
+        for number in 0..SIGNATURE_LIMIT {
+            assert!(state.wants_elements(signature(number)));
+            let elements = if number < unused_count { unused(number) } else { used(number) };
+            state.keep_elements(signature(number), &elements);
+            assert!(!state.wants_elements(signature(number)));
+        }
+        assert_eq!(state.signatures.len(), SIGNATURE_LIMIT);
+        state
+    }
+
+    #[test]
+    fn models_that_are_not_remembered_make_room() {
+        for (unused_count, left) in [
+            (SIGNATURE_LIMIT, 0),
+            (SIGNATURE_LIMIT / 4, SIGNATURE_LIMIT * 3 / 4),
+            // That makes too little room.
+            (SIGNATURE_LIMIT / 4 - 1, 0),
+        ] {
+            let mut state = full(unused_count);
+            // One that is there needs no room.
+            state.keep_elements(signature(0), &unused(0));
+            assert_eq!(state.signatures.len(), SIGNATURE_LIMIT);
+            state.keep_elements(signature(SIGNATURE_LIMIT), &unused(SIGNATURE_LIMIT));
+            assert_eq!(state.signatures.len(), left + 1, "{unused_count}");
+        }
+    }
+
+    #[test]
+    fn a_flood_makes_room_at_most_once_in_ten_minutes() {
+        let mut state = full(SIGNATURE_LIMIT);
+        let new = signature(2 * SIGNATURE_LIMIT);
+        assert!(state.wants_elements(new));
+        for number in SIGNATURE_LIMIT..2 * SIGNATURE_LIMIT {
+            state.keep_elements(signature(number), &unused(number));
+        }
+        assert_eq!(state.totals.elements_removed, Some(Timestamp::from_micros(0)));
+        see(&mut state, 599);
+        assert!(!state.wants_elements(new));
+        see(&mut state, 600);
+        assert!(state.wants_elements(new));
+    }
+}

@@ -425,4 +425,21 @@ mod tests {
             prop_assert_eq!(straight.strange_phones(time(0)), restarted.strange_phones(time(0)));
         }
     }
+
+    #[test]
+    fn only_a_fixed_address_is_a_stranger_because_it_is_new() {
+        let fixed = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]);
+        let probe = Probe { source: fixed, ..frame(100, 1, 0, OURS) };
+        let random = frame(100, 1, 0, OURS).source;
+        let state = folded(vec![probe, frame(100, 1, 0, OURS)]);
+        let reason = |address, since: i64| state.address_reason(address, time(since));
+        assert_eq!(reason(fixed, 100), Some(StrangerReason::NeverSeen));
+        assert_eq!((reason(fixed, 101), reason(random, 0)), (None, None));
+        let unknown = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 2]);
+        assert_eq!(reason(unknown, 0), None);
+        // A doorbell takes it for one during its first day.
+        let by_doorbell = |near| state.stranger_reason(&DeviceKey::Address(fixed), time(near));
+        assert_eq!(by_doorbell(100 + DAY), Some(StrangerReason::NeverSeen));
+        assert_eq!(by_doorbell(101 + DAY), None);
+    }
 }

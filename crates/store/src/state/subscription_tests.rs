@@ -103,6 +103,8 @@ fn a_namesake_neither_holds_up_nor_makes_the_arrival_of_a_followed_device() {
     };
     assert_eq!((*source, *last_seen, alerts.len()), (address(1), at(20), 1));
     left.iter().for_each(|event| state.fold(state.next_offset(), event));
+    let waiting = state.alerts.waiting_for(CHAT).last().map(|(_, alert)| alert.presence.clone());
+    assert_eq!(waiting, Some(Some(Presence::Left { last_seen: at(20) })));
     assert_eq!(state.departures(at(200), &policy()), [], "it has left once");
     assert_eq!(ask(&mut state, 1, 300), arrive(Some(280)));
 }
@@ -196,5 +198,21 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// It was found to have left at 95 s. A frame that was captured before arrives late.
+#[test]
+fn a_late_frame_of_a_device_that_was_said_to_have_left_makes_it_arrive() {
+    for (second, expected) in [(79, true), (21, true), (20, false)] {
+        let mut state = State::default();
+        let (device, members) = (member(1), vec![member(1)]);
+        say(&mut state, EventKind::Follow { chat: CHAT, device, silence_seconds: 60, members });
+        ask(&mut state, 1, 20);
+        let left = state.departures(at(95), &policy());
+        assert_eq!(left.len(), 1);
+        left.iter().for_each(|event| state.fold(state.next_offset(), event));
+        let arrived = ask(&mut state, 1, second);
+        assert_eq!(matches!(arrived[..], [AlertDecision::Arrive { .. }]), expected, "{second}");
     }
 }

@@ -121,3 +121,93 @@ impl Watches {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAT: ChatId = ChatId(1);
+    const OTHER: ChatId = ChatId(2);
+
+    fn watch(second: i64, reason: &str) -> Watch {
+        let since = Timestamp::from_micros(second * 1_000_000);
+        Watch { since, reason: Some(reason.to_owned()), set_by: None }
+    }
+
+    fn home() -> Ssid {
+        Ssid::from("Home")
+    }
+
+    fn pattern() -> Pattern {
+        Pattern::new("Ho*")
+    }
+
+    /// Both chats watch the network, by its name and by a pattern.
+    fn watches() -> Watches {
+        let mut watches = Watches::default();
+        for (chat, second) in [(CHAT, 1), (OTHER, 2)] {
+            watches.set(&home(), chat, watch(second, "a"));
+            watches.set_pattern(&pattern(), chat, watch(second, "b"));
+        }
+        watches
+    }
+
+    #[test]
+    fn a_repeated_watch_holds_since_the_first_one() {
+        let mut watches = watches();
+        watches.set(&home(), CHAT, watch(9, "new"));
+        watches.set_pattern(&pattern(), CHAT, watch(9, "new"));
+        assert_eq!(watches.get(&home(), CHAT), Some(&watch(1, "new")));
+        assert_eq!(watches.pattern(&pattern(), CHAT), Some(&watch(1, "new")));
+        assert_eq!(watches.get(&home(), OTHER), Some(&watch(2, "a")));
+        assert_eq!(watches.pattern(&pattern(), OTHER), Some(&watch(2, "b")));
+        assert_eq!(watches.len(), 4);
+    }
+
+    #[test]
+    fn only_what_a_chat_watches_is_found() {
+        let mut watches = watches();
+        watches.set(&Ssid::from("Home 2"), CHAT, watch(3, "c"));
+        watches.set_pattern(&Pattern::new("Home?2"), CHAT, watch(3, "d"));
+        assert_eq!(watches.get(&Ssid::from("Home 2"), OTHER), None);
+        assert_eq!(watches.pattern(&Pattern::new("Home?2"), OTHER), None);
+        let on: Vec<ChatId> = watches.on(&home()).map(|(chat, _)| chat).collect();
+        assert_eq!(on, [CHAT, OTHER]);
+        let by_pattern: Vec<_> = watches.patterns_of(&home()).collect();
+        assert_eq!(by_pattern, [(CHAT, &pattern(), Some("b")), (OTHER, &pattern(), Some("b"))]);
+        assert_eq!(watches.patterns_of(&Ssid::from("Home 2")).count(), 3);
+        assert_eq!((watches.iter().count(), watches.patterns().count(), watches.len()), (3, 3, 6));
+    }
+
+    #[test]
+    fn a_chat_that_moves_keeps_what_the_other_has_already() {
+        let mut watches = watches();
+        let (van, vans) = (Ssid::from("van"), Pattern::new("van*"));
+        watches.set(&van, CHAT, watch(3, "c"));
+        watches.set_pattern(&vans, CHAT, watch(3, "d"));
+        watches.migrate(CHAT, OTHER);
+        assert_eq!(watches.get(&home(), OTHER), Some(&watch(2, "a")));
+        assert_eq!(watches.pattern(&pattern(), OTHER), Some(&watch(2, "b")));
+        assert_eq!(watches.get(&van, OTHER), Some(&watch(3, "c")));
+        assert_eq!(watches.pattern(&vans, OTHER), Some(&watch(3, "d")));
+        assert_eq!((watches.get(&van, CHAT), watches.pattern(&vans, CHAT), watches.len()), (None, None, 4));
+    }
+
+    #[test]
+    fn what_is_removed_is_removed_for_one_chat() {
+        let mut watches = watches();
+        watches.remove(&home(), CHAT);
+        watches.remove_pattern(&pattern(), CHAT);
+        assert_eq!((watches.get(&home(), CHAT), watches.pattern(&pattern(), CHAT)), (None, None));
+        assert_eq!(watches.len(), 2);
+        let mut watches = self::watches();
+        watches.remove_chat(CHAT);
+        assert!(watches.iter().all(|(_, chat, _)| chat == OTHER));
+        assert!(watches.patterns().all(|(_, chat, _)| chat == OTHER));
+        assert!(watches.len() == 2 && !watches.is_empty());
+        watches.remove(&home(), OTHER);
+        assert!(!watches.is_empty());
+        watches.remove_chat(OTHER);
+        assert!(watches.is_empty());
+    }
+}

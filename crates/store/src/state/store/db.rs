@@ -50,3 +50,19 @@ pub(super) fn catch_panic<T>(
 ) -> Result<T, StateStoreError> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StateStoreError::Panicked))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_on_the_disk_is_not_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        for at in [folder.path().to_owned(), folder.path().join("missing")] {
+            ensure_room(&at, 0).unwrap();
+            let error = ensure_room(&at, u64::MAX / 2).unwrap_err();
+            let StateStoreError::NoRoom { needed } = error else { panic!("{error:?}") };
+            assert_eq!(needed, u64::MAX / 2 + MIN_FREE_BYTES);
+        }
+    }
+}
