@@ -60,6 +60,8 @@ packaging:
 	$(TARGET)/release/probewatch completions zsh > $(PACKAGING)/zsh/_probewatch
 	$(TARGET)/release/probewatch completions fish > $(PACKAGING)/fish/probewatch.fish
 	sed 's|/usr/local/|/usr/|' systemd/probewatch.service > $(PACKAGING)/systemd/probewatch.service
+	packaging/debian-copyright > $(PACKAGING)/copyright
+	packaging/debian-changelog > $(PACKAGING)/changelog
 
 deb: build packaging
 	@command -v cargo-deb >/dev/null || { echo "make deb: run cargo install cargo-deb first" >&2; exit 1; }
