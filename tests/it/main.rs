@@ -35,6 +35,7 @@ mod lookups;
 mod lost_data_dir;
 mod monitoring;
 mod no_allocations;
+mod odd_frames;
 mod offline_commands;
 mod packaging;
 mod phone_counts;

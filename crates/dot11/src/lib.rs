@@ -42,6 +42,7 @@
 //! | `device_info/mod.rs` | what a device says about itself: manufacturer, model, name | Wi-Fi Simple Configuration 2.0.8, Wi-Fi Direct 1.9 |
 //! | `capabilities.rs` | the least Wi-Fi generation of a device, and its bands | IEEE 802.11-2020, 802.11ax, 802.11be |
 //! | `mac.rs` | which notations of an address are read, which addresses are random | IEEE 802-2014 §8.2 |
+//! | `signal.rs` | which signal levels mean that none is known | IEEE 802.11-2020 §15; thermal noise |
 //! | `radiotap.rs` | namespaces, fields that come twice, unknown fields | radiotap.org |
 //! | `ppi.rs` | which of several fields counts | PPI Packet Header Specification 1.0.7 |
 //! | `prism.rs` | byte order and units of Prism and AVS headers | linux-wlan-ng; Wireshark and libpcap |
@@ -68,6 +69,7 @@ mod probe_request;
 mod radio_header;
 mod radio_info;
 mod radiotap;
+mod signal;
 mod signature;
 mod ssid;
 
@@ -81,5 +83,6 @@ pub use mac::{MacAddr, ParseMacError};
 pub use model_key::ModelKey;
 pub use printable::write_printable;
 pub use probe_request::{Fcs, ProbeRequest, decode};
+pub use signal::measured_dbm;
 pub use signature::{ParseSignatureError, Signature};
 pub use ssid::{RequestedSsid, Ssid};

@@ -3,10 +3,10 @@
 //!
 //! Decisions:
 //!
-//! - The field 802.11-Common (type 2, exactly 20 bytes) holds signal, frequency and whether an FCS follows. A signal of
-//!   0 or -128 dBm means unknown, as does a frequency of 0.
-//! - If it holds no signal, that of the first antenna in 802.11n MAC+PHY (type 4, exactly 48 bytes) is used. The channel
-//!   in that field is the extension channel, not that of the frame.
+//! - The field 802.11-Common (type 2, exactly 20 bytes) holds signal, frequency and whether an FCS follows. A signal that
+//!   no receiver measures ([`measured_dbm`]) means unknown, as does a frequency of 0.
+//! - If it holds no signal, that of the first antenna with one in 802.11n MAC+PHY (type 4, exactly 48 bytes) is used. The
+//!   channel in that field is the extension channel, not that of the frame.
 //! - The first of two fields of a type counts.
 //! - Fields are aligned to four bytes if the header's flag says so. A field that the header's end cuts ends the fields;
 //!   the fields before it and the frame are kept.
@@ -18,12 +18,16 @@ use crate::error::DecodeError;
 use crate::link_type::LinkType;
 use crate::radio_info::RadioInfo;
 use crate::radiotap;
+use crate::signal::measured_dbm;
 
 const COMMON: u16 = 2;
 const N_MAC_PHY: u16 = 4;
 
 /// The header's flag: each field starts at a multiple of four bytes.
 const ALIGNED: u8 = 0x01;
+/// Where 802.11n MAC+PHY has the signal of each antenna, with its noise between them.
+const ANTENNA_SIGNALS: [usize; 4] = [24, 26, 28, 30];
+
 /// 802.11-Common's flags: the frame ends with its FCS.
 const FLAG_FCS: u16 = 0x0001;
 /// 802.11-Common's flags: the frame failed the FCS check.
@@ -57,13 +61,16 @@ pub(crate) fn parse(captured: &[u8]) -> Result<Option<RadioInfo>, DecodeError> {
 fn parse_fields(header: &[u8], aligned: bool) -> RadioInfo {
     let mut radio = RadioInfo { header_length: header.len(), ..RadioInfo::default() };
     let mut common = None;
-    let mut first_antenna_dbm = None;
+    let mut antenna_dbm = None;
     let mut at: usize = 8;
     while let (Some(kind), Some(size)) = (u16_le(header, at), u16_le(header, at + 2)) {
         let Some(field) = header.get(at + 4..at + 4 + usize::from(size)) else { break };
         match (kind, size) {
             (COMMON, 20) => _ = common.get_or_insert(field),
-            (N_MAC_PHY, 48) => first_antenna_dbm = first_antenna_dbm.or_else(|| dbm(field, 24)),
+            (N_MAC_PHY, 48) => {
+                let first_with_signal = || ANTENNA_SIGNALS.into_iter().find_map(|at| dbm(field, at));
+                antenna_dbm = antenna_dbm.or_else(first_with_signal);
+            }
             _ => {}
         }
         at += 4 + usize::from(size);
@@ -78,13 +85,12 @@ fn parse_fields(header: &[u8], aligned: bool) -> RadioInfo {
         radio.frequency_mhz = u16_le(common, 12).filter(|mhz| *mhz != 0);
         radio.signal_dbm = dbm(common, 18);
     }
-    radio.signal_dbm = radio.signal_dbm.or(first_antenna_dbm);
+    radio.signal_dbm = radio.signal_dbm.or(antenna_dbm);
     radio
 }
 
 fn dbm(field: &[u8], at: usize) -> Option<i8> {
-    let dbm = field.get(at)?.cast_signed();
-    (!matches!(dbm, 0 | i8::MIN)).then_some(dbm)
+    measured_dbm(field.get(at)?.cast_signed())
 }
 
 #[cfg(test)]
@@ -120,6 +126,15 @@ mod tests {
         check(&ppi(0, 105, &[(2, &common), (2, &silent)]), expected(56, Some(-42), Some(2437)));
         check(&ppi(0, 105, &[(4, &mac_phy(-33))]), expected(60, Some(-33), None));
         check(&ppi(0, 105, &[(4, &mac_phy(-33)), (2, &common)]), expected(84, Some(-42), Some(2437)));
+        for invented in [0, 127, -127, 10] {
+            let silent = ppi_common(0, 2437, invented);
+            check(&ppi(0, 105, &[(2, &silent)]), expected(32, None, Some(2437)));
+            check(&ppi(0, 105, &[(2, &silent), (4, &mac_phy(-33))]), expected(84, Some(-33), Some(2437)));
+            let mut second = mac_phy(invented);
+            second[26] = 0xd6;
+            second[28] = 0xe0;
+            check(&ppi(0, 105, &[(4, &second)]), expected(60, Some(-42), None));
+        }
         check(&ppi(0, 105, &[(2, &common[..19])]), expected(31, None, None));
         check(&ppi(1, 105, &[(9, b"abc"), (2, &common)]), expected(40, Some(-42), Some(2437)));
         check(&ppi(0, 105, &[(9, b"abc"), (2, &common)]), expected(39, Some(-42), Some(2437)));
@@ -158,6 +173,9 @@ mod tests {
         let silent = [ppi(0, 127, &[(2, &common)]), RadiotapHeader::default().to_bytes()].concat();
         let radio = parse(&silent).unwrap().unwrap();
         assert_eq!((radio.signal_dbm, radio.frequency_mhz), (Some(-1), Some(5180)));
+        let invented = RadiotapHeader { signal_dbm: Some(127), ..RadiotapHeader::default() };
+        let frame = [ppi(0, 127, &[(2, &common)]), invented.to_bytes()].concat();
+        assert_eq!(parse(&frame).unwrap().unwrap().signal_dbm, Some(-1));
     }
 
     #[test]

@@ -10,9 +10,9 @@
 //! - A capture of link type Prism may hold AVS headers, recognised by their magic number, or bare frames, which start
 //!   with neither.
 //! - A Prism header is 144 bytes long whatever its length field says (libpcap assumes the same).
-//! - Prism does not define the unit of its RSSI. A negative number can only be dBm and is used; any other is ignored.
-//!   (Wireshark takes every number for dBm.)
-//! - AVS gives the unit of its signal; only dBm within the range of a signed octet is used.
+//! - Prism does not define the unit of its RSSI. A negative number can only be dBm and is used, if a receiver can have
+//!   measured it ([`measured_dbm`]); any other is ignored. (Wireshark takes every number for dBm.)
+//! - AVS gives the unit of its signal; only dBm that a receiver can have measured is used.
 //! - A channel number is converted to the frequency in the 2.4 or 5 GHz band: these headers are older than the 6 GHz
 //!   band, which reuses the numbers. (Wireshark shows no frequency for Prism, and for AVS only if the band fits the
 //!   modulation.) AVS may also hold MHz or kHz.
@@ -22,6 +22,7 @@ use crate::bytes::{array, u32_be, u32_le};
 use crate::error::DecodeError;
 use crate::link_type::LinkType;
 use crate::radio_info::RadioInfo;
+use crate::signal::measured_dbm;
 
 const PRISM_HEADER_BYTES: usize = 144;
 /// The offset of the items, after message code, length and interface name.
@@ -58,7 +59,7 @@ pub(crate) fn parse_prism(captured: &[u8]) -> Result<RadioInfo, DecodeError> {
         if PRISM_CHANNEL.contains(&identifier) {
             radio.frequency_mhz = channel_mhz(value);
         } else if PRISM_RSSI.contains(&identifier) {
-            radio.signal_dbm = i8::try_from(value.cast_signed()).ok().filter(|dbm| *dbm < 0);
+            radio.signal_dbm = dbm(value);
         }
     }
     Ok(radio)
@@ -82,9 +83,14 @@ pub(crate) fn parse_avs(captured: &[u8]) -> Result<RadioInfo, DecodeError> {
         _ => u16::try_from(channel / 1000).ok(),
     });
     if u32_be(header, 44) == Some(AVS_SSI_DBM) {
-        radio.signal_dbm = u32_be(header, 48).and_then(|dbm| i8::try_from(dbm.cast_signed()).ok());
+        radio.signal_dbm = u32_be(header, 48).and_then(dbm);
     }
     Ok(radio)
+}
+
+/// A value as dBm, if a receiver can have measured it.
+fn dbm(value: u32) -> Option<i8> {
+    measured_dbm(i8::try_from(value.cast_signed()).ok()?)
 }
 
 fn is_avs(captured: &[u8]) -> bool {
@@ -122,7 +128,9 @@ mod tests {
             check(read((1, 6), (1, -42)), 144, None, None);
             check(read((0, 36), (0, 0)), 144, None, Some(5180));
             check(read((0, 2437), (0, 57)), 144, None, None);
-            check(read((0, 14), (0, -300)), 144, None, Some(2484));
+            for invented in [-300, -256, -128, -120, 127, 128, i32::MIN, i32::MAX] {
+                check(read((0, 14), (0, invented)), 144, None, Some(2484));
+            }
         }
         // The item identifiers of later drivers.
         let mut renumbered = prism(false, (0, 6), (0, -42));
@@ -150,8 +158,10 @@ mod tests {
         check(read(36, 1, 50), 64, None, Some(5180));
         check(read(0, 0, -42), 64, None, None);
         check(read(200, 2, -300), 64, None, None);
-        check(read(2437, 2, 5), 64, Some(5), Some(2437));
-        check(read(5_180_000, 2, 0), 64, Some(0), Some(5180));
+        for invented in [0, 5, 127, -128, -120] {
+            check(read(2437, 2, invented), 64, None, Some(2437));
+        }
+        check(read(5_180_000, 2, -110), 64, Some(-110), Some(5180));
         check(read(u32::MAX, 3, 0), 64, None, None);
         check(parse_avs(&avs(0x8021_1002, 6, 2, -42)), 64, Some(-42), Some(2437));
         check(parse_avs(&avs(0x8021_1003, 6, 2, -42)), 64, None, None);

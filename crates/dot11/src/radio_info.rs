@@ -5,7 +5,8 @@
 pub(crate) struct RadioInfo {
     /// The length of the header in bytes: where the 802.11 frame starts.
     pub header_length: usize,
-    /// The signal in dBm, as the radio reported it for the whole frame.
+    /// The signal in dBm, as the radio reported it for the whole frame; one that it can have measured
+    /// ([`measured_dbm`](crate::measured_dbm)).
     pub signal_dbm: Option<i8>,
     /// The centre frequency of the channel in MHz; never 0.
     pub frequency_mhz: Option<u16>,

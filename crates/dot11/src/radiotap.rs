@@ -8,6 +8,8 @@
 //!   nothing is defined.
 //! - If a field comes twice, the first is that of the whole frame; the others are those of single antennas. (Wireshark
 //!   lists them all and shows the last in its summary.)
+//! - A signal that no receiver measures ([`measured_dbm`]) is as if the field were missing: the first that one can have
+//!   measured counts. (Wireshark shows any number.)
 //! - A field of unknown size (bit 28 and up) ends the fields, because the position of those after it is unknown. So does
 //!   a field that the header's end cuts. The fields before it and the frame are kept.
 //! - The frequency is that of the field Channel, else of XChannel; 0 means unknown.
@@ -19,6 +21,7 @@ use crate::bytes::{u16_le, u32_le};
 use crate::error::DecodeError;
 use crate::link_type::LinkType;
 use crate::radio_info::RadioInfo;
+use crate::signal::measured_dbm;
 
 const FLAGS: u32 = 1;
 const CHANNEL: u32 = 3;
@@ -78,7 +81,9 @@ pub(crate) fn parse(captured: &[u8]) -> Result<RadioInfo, DecodeError> {
             (FLAGS, [value]) => _ = flags.get_or_insert(*value),
             (CHANNEL, [low, high, ..]) => set_if_known(&mut radio.frequency_mhz, [*low, *high]),
             (XCHANNEL, [_, _, _, _, low, high, ..]) => set_if_known(&mut xchannel_mhz, [*low, *high]),
-            (DBM_ANTENNA_SIGNAL, [value]) => _ = radio.signal_dbm.get_or_insert(value.cast_signed()),
+            (DBM_ANTENNA_SIGNAL, [value]) => {
+                radio.signal_dbm = radio.signal_dbm.or_else(|| measured_dbm(value.cast_signed()));
+            }
             _ => {}
         }
     }
@@ -268,6 +273,19 @@ mod tests {
         check(&[0xa000_0022, 0x20], &[0, 0xd6, 0xe0], Some(-42), None, 0);
         check(&[0xa000_0002, 0xa000_0820, 0x820], &[0x10, 0xd6, 0, 0xe0, 1], Some(-42), None, 0x10);
         check(&[0xa000_0008, 0x8], &[0x6c, 9, 0, 0, 0x85, 9, 0, 0], None, Some(2412), 0);
+    }
+
+    #[test]
+    fn a_signal_that_no_receiver_measures_is_unknown() {
+        for invented in [0_i8, 127, -128, -127, 20] {
+            let invented = invented.cast_unsigned();
+            check(&[0x20], &[invented], None, None, 0);
+            // The other antennas still count, the first that has one.
+            check(&[0xa000_0022, 0x20], &[0, invented, 0xe0], Some(-32), None, 0);
+            check(&[0xa000_0020, 0xa000_0020, 0x20], &[invented, 0xd6, 0xe0], Some(-42), None, 0);
+            check(&[0xa000_0020, 0x20], &[invented, invented], None, None, 0);
+            check(&[0xa000_0020, 0x20], &[0xd6, invented], Some(-42), None, 0);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::model::{Event, EventKind, Person};
 use super::probe::Probe;
 use super::timestamp::Timestamp;
-use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
+use dot11::{MacAddr, RequestedSsid, Signature, Ssid, measured_dbm};
 
 /// Decodes events. Consecutive events of one sensor share the allocation of its name.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl EventDecoder {
         cursor.skip(b"\",\"ssid")?;
         let ssid = cursor.ssid()?;
         cursor.skip(b",\"signal_dbm\":")?;
-        let signal_dbm = cursor.integer_or_null()?;
+        let signal_dbm = cursor.integer_or_null()?.and_then(measured_dbm);
         cursor.skip(b",\"frequency_mhz\":")?;
         let frequency_mhz = cursor.integer_or_null()?;
         cursor.skip(b",\"sequence\":")?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::alert::AlertDecision;
 use super::fields::{from_hex, ssid_form};
 use super::timestamp::Timestamp;
-use dot11::{DeviceInfo, MacAddr, ProbeRequest, RequestedSsid, Signature};
+use dot11::{DeviceInfo, MacAddr, ProbeRequest, RequestedSsid, Signature, measured_dbm};
 
 /// A probe request as one sensor captured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub struct Probe {
     pub source: MacAddr,
     /// The requested network.
     pub ssid: RequestedSsid,
-    /// The signal at the receiver in dBm.
+    /// The signal at the receiver in dBm, if one is known. In events of earlier versions it may be a level that no receiver
+    /// measures ([`measured_dbm`]); such an event is read as one without a signal.
     pub signal_dbm: Option<i8>,
     /// The centre frequency of the channel in MHz.
     pub frequency_mhz: Option<u16>,
@@ -149,7 +150,7 @@ impl<'de> Deserialize<'de> for Probe {
             sensor: Arc::from(form.sensor.as_ref()),
             source: form.source,
             ssid,
-            signal_dbm: form.signal_dbm,
+            signal_dbm: form.signal_dbm.and_then(measured_dbm),
             frequency_mhz: form.frequency_mhz,
             sequence: form.sequence,
             signature: form.signature,

@@ -91,7 +91,7 @@ pub(crate) fn probe() -> impl Strategy<Value = Probe> {
     (
         (any::<i64>(), option::weighted(0.2, any::<i64>()), any::<String>(), any::<[u8; 6]>()),
         ssid(),
-        (option::of(any::<i8>()), option::of(any::<u16>())),
+        (option::of(-110..=-1_i8), option::of(any::<u16>())),
         (any::<u16>(), any::<u64>(), device_info()),
         vec(alert(), 0..4),
     )

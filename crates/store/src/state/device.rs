@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hour_histogram::HourHistogram;
 use crate::event::Timestamp;
-use dot11::{Signature, Ssid};
+use dot11::{Signature, Ssid, measured_dbm};
 
 /// SSIDs that are kept for one address. Probes for further ones are only counted.
 pub const SSIDS_PER_ADDRESS: usize = 256;
@@ -49,6 +49,14 @@ impl Signal {
     /// The signal of one probe.
     pub(super) fn of(dbm: i8, time: Timestamp) -> Self {
         Self { last_dbm: dbm, min_dbm: dbm, max_dbm: dbm, last_time: time }
+    }
+
+    /// The signal without the levels that no receiver measures, which earlier versions recorded; `None` if nothing is left.
+    pub(super) fn measured(self) -> Option<Self> {
+        let levels = || [self.last_dbm, self.min_dbm, self.max_dbm].into_iter().filter_map(measured_dbm);
+        let (min_dbm, max_dbm) = (levels().min()?, levels().max()?);
+        let last_dbm = measured_dbm(self.last_dbm).unwrap_or(max_dbm);
+        Some(Self { last_dbm, min_dbm, max_dbm, ..self })
     }
 
     /// The signal with no time after `now`.

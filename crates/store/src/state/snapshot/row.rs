@@ -28,7 +28,7 @@ use crate::event::{
     ChatId, CodeHash, DeviceKey, EvictionScope, GroupId, GroupingMode, Offset, Pattern, Timestamp, hex_bytes,
     optional_ssid_fields, ssid_fields,
 };
-use dot11::{DeviceInfo, MacAddr, ModelKey, Signature, Ssid};
+use dot11::{DeviceInfo, MacAddr, ModelKey, Signature, Ssid, measured_dbm};
 
 /// A line of a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -463,7 +463,7 @@ impl TryFrom<DeviceJson> for Device {
             wildcard_count,
             first_probe,
             last_probe,
-            signal,
+            signal: signal.and_then(Signal::measured),
             signature,
             ssids,
             probes_for_further_ssids,
@@ -497,6 +497,6 @@ impl From<AlertJson> for Alert {
         let AlertJson { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence, is_known } =
             form;
         let watch_match = ssid.map(|ssid| WatchMatch { ssid, pattern, reason, suppressed });
-        Self { time, source, signal_dbm, watch_match, presence, is_known }
+        Self { time, source, signal_dbm: signal_dbm.and_then(measured_dbm), watch_match, presence, is_known }
     }
 }
