@@ -1,7 +1,13 @@
-//! What drivers and devices get wrong does not reach the lists: signals that no receiver measures.
+//! What drivers and devices get wrong does not reach the lists: signals that no receiver measures, and checksums that
+//! nothing announces.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
 
 use crate::commands::{Data, TIME, stdout};
-use crate::support::frames::ProbeRequestFrame;
+use crate::support::frames::{DLT_IEEE802_11, DLT_IEEE802_11_RADIO, Fcs, ProbeRequestFrame, pcap_bytes};
+use crate::support::service::probewatch_with_input;
 
 fn source(number: usize) -> String {
     format!("a4:83:e7:00:00:{number:02x}")
@@ -11,11 +17,8 @@ fn source(number: usize) -> String {
 fn signals_that_no_receiver_measures_are_unknown() {
     let signals = [-35, 127, 0, -128, 20, -127, -80];
     let frame = |number: usize, dbm: i8| ProbeRequestFrame::new(&source(number)).signal(dbm).build();
-    let frames: Vec<_> = signals
-        .iter()
-        .enumerate()
-        .map(|(number, dbm)| (TIME + number as u64, frame(number, *dbm)))
-        .collect();
+    let frames: Vec<_> =
+        signals.iter().enumerate().map(|(number, dbm)| (TIME + number as u64, frame(number, *dbm))).collect();
     let data = Data::new(&frames);
     for (number, dbm) in signals.into_iter().enumerate() {
         let (device, _) = data.json(&source(number));
@@ -53,4 +56,30 @@ fn old_logs_with_invented_signals_are_read_without_them() {
     assert!(events.contains("\"signal_dbm\":null"), "{events}");
     // The log itself stays as it is.
     assert!(std::fs::read_to_string(&segment).unwrap().contains("\"signal_dbm\":127"));
+}
+
+/// Thousands of different checksums, of which some would pass for elements.
+#[test]
+fn an_fcs_that_nothing_announces_is_no_element() {
+    let frames = |header: &[u8]| -> Vec<(u64, Vec<u8>)> {
+        let frame =
+            |sequence| ProbeRequestFrame::new(&source(1)).ssid("RNM0").sequence(sequence).fcs(Fcs::Good);
+        (0..4096).map(|sequence| (TIME, [header, &frame(sequence).bare()].concat())).collect()
+    };
+    // Radiotap with the signal only, and with flags that say there is no FCS.
+    let only_signal = [0, 0, 9, 0, 0x20, 0, 0, 0, 0xd6];
+    let no_fcs = [0, 0, 9, 0, 0x02, 0, 0, 0, 0];
+    let mut signatures = BTreeSet::new();
+    for (dlt, header) in
+        [(DLT_IEEE802_11, &[][..]), (DLT_IEEE802_11_RADIO, &only_signal), (DLT_IEEE802_11_RADIO, &no_fcs)]
+    {
+        let output = probewatch_with_input(&["decode", "-"], &pcap_bytes(dlt, &frames(header)));
+        assert!(output.status.success());
+        let lines: Vec<Value> =
+            stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 4096);
+        assert!(lines.iter().all(|line| line["fcs"] == "good" && line["ssid"] == "RNM0"));
+        signatures.extend(lines.iter().map(|line| line["signature"].to_string()));
+    }
+    assert_eq!(signatures.len(), 1, "{signatures:?}");
 }

@@ -167,7 +167,9 @@ impl Capture {
 
 fn decode_and_count<'a>(record: Record<'a>, counters: &Counters) -> Option<CapturedFrame<'a>> {
     let decoded = match record.link_type {
-        Some(link_type) => dot11::decode(link_type, record.bytes, record.original_length),
+        Some(link_type) => {
+            dot11::decode_from_file(link_type, record.bytes, record.original_length, record.has_fcs)
+        }
         None => Ok(None),
     };
     counters.count(&record, &decoded);

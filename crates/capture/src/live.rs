@@ -132,6 +132,7 @@ impl LiveCapture {
         }
         match self.pcap.next_packet() {
             Ok(packet) => Ok(ReadOutcome::Record(Record {
+                has_fcs: false,
                 link_type: Some(self.link_type),
                 time_us: packet
                     .header

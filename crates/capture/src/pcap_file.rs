@@ -26,7 +26,16 @@ pub(crate) struct PcapFile {
     reader: PeekReader,
     format: PcapFormat,
     link_type: LinkType,
+    has_fcs: bool,
 }
+
+/// Bits of the header's last word: the link type, and whether the four upper bits are the length of the frames' FCS in units
+/// of two bytes.
+const LINK_TYPE: u32 = 0x03ff_ffff;
+const FCS_LENGTH_PRESENT: u32 = 0x0400_0000;
+
+/// The length of the FCS of 802.11.
+const FCS_BYTES: u32 = 4;
 
 impl PcapFile {
     /// The format that the file's first four bytes announce.
@@ -44,11 +53,11 @@ impl PcapFile {
 
     pub fn open(mut reader: PeekReader, format: PcapFormat) -> Result<Self, ReadError> {
         let header = reader.take(24)?;
-        // The upper bits may hold the length of an FCS; radiotap is more reliable.
-        let number = format.order.u32(header, 20).ok_or(ReadError::Truncated)? & 0x03ff_ffff;
-        let dlt = i32::try_from(number).unwrap_or(-1);
+        let word = format.order.u32(header, 20).ok_or(ReadError::Truncated)?;
+        let has_fcs = word & FCS_LENGTH_PRESENT != 0 && (word >> 28) * 2 == FCS_BYTES;
+        let dlt = i32::try_from(word & LINK_TYPE).unwrap_or(-1);
         let link_type = LinkType::from_dlt(dlt).ok_or_else(|| ReadError::NotWifi(link_type_name(dlt)))?;
-        Ok(Self { reader, format, link_type })
+        Ok(Self { reader, format, link_type, has_fcs })
     }
 
     pub fn link_type(&self) -> LinkType {
@@ -72,6 +81,7 @@ impl PcapFile {
             link_type: Some(self.link_type),
             time_us: i64::from(seconds) * 1_000_000 + i64::from(fraction / units_per_us),
             original_length: original as usize,
+            has_fcs: self.has_fcs,
             stored_bytes: record.len() as u64,
             bytes: record.get(record_header_bytes..).unwrap_or_default(),
         }))

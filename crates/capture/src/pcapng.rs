@@ -6,6 +6,8 @@
 //! - A frame of an interface that does not deliver 802.11 has no link type. Such frames are skipped before the first
 //!   interface that delivers 802.11. A file without such an interface is refused.
 //! - A simple packet block has no timestamp: its frame gets the Unix epoch.
+//! - The option if_fcslen says how long the FCS of an interface's frames is, in bits; some programs write bytes. The flags
+//!   of a packet (epb_flags, pack_flags) may give that length for it alone, in bytes; it goes before that of the interface.
 //! - A block whose two lengths differ, or are no multiple of four, is damaged: the start of the next block cannot be
 //!   relied on.
 
@@ -24,6 +26,11 @@ const INTERFACE_DESCRIPTION: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
+
+/// The option that ends all options.
+const OPTION_END: u16 = 0;
+/// A packet's option of flags: bits 5 to 8 are the length of its FCS in bytes, 0 if that is not known.
+const OPTION_PACKET_FLAGS: u16 = 2;
 
 /// The longest block that libpcap accepts.
 const MAX_BLOCK_BYTES: u32 = 16 << 20;
@@ -46,6 +53,7 @@ struct Interface {
     link_type: Option<LinkType>,
     snaplen: u32,
     timestamps: TimestampFormat,
+    has_fcs: bool,
 }
 
 impl Pcapng {
@@ -106,10 +114,17 @@ impl Pcapng {
             _ => (interface_at(u32_at(8)?)?, Some(ticks()?), 28, u32_at(20)?, u32_at(24)?),
         };
         let bytes = block.get(start..start + captured as usize).filter(|_| captured <= MAX_FRAME_BYTES);
+        let options_start = (start + captured as usize).next_multiple_of(4);
+        let options = if kind == SIMPLE_PACKET { None } else { block.get(options_start..) };
+        let fcs_length = options.and_then(|options| {
+            let flags = Options::new(order, options).find(|(code, _)| *code == OPTION_PACKET_FLAGS)?;
+            Some(order.u32(flags.1, 0)? >> 5 & 0xf).filter(|length| *length != 0)
+        });
         Ok(Some(Record {
             link_type: interface.link_type,
             time_us: ticks.map_or(0, |ticks| interface.timestamps.time_us(ticks)),
             original_length: original as usize,
+            has_fcs: fcs_length.map_or(interface.has_fcs, |length| length == 4),
             stored_bytes: length as u64,
             bytes: bytes.ok_or_else(too_short)?,
         }))
@@ -187,9 +202,32 @@ fn too_short() -> ReadError {
     ReadError::Damaged("a block is shorter than its content".to_owned())
 }
 
+/// The options at the end of a block, each a code and a value, up to the one that ends them or one that is cut.
+struct Options<'a> {
+    order: ByteOrder,
+    rest: &'a [u8],
+}
+
+impl<'a> Options<'a> {
+    fn new(order: ByteOrder, rest: &'a [u8]) -> Self {
+        Self { order, rest }
+    }
+}
+
+impl<'a> Iterator for Options<'a> {
+    type Item = (u16, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (code, length) = (self.order.u16(self.rest, 0)?, usize::from(self.order.u16(self.rest, 2)?));
+        let value = self.rest.get(4..4 + length)?;
+        self.rest = self.rest.get(4 + length.next_multiple_of(4)..).unwrap_or_default();
+        (code != OPTION_END).then_some((code, value))
+    }
+}
+
 impl Interface {
-    const OPTION_END: u16 = 0;
     const OPTION_RESOLUTION: u16 = 9;
+    const OPTION_FCS_LENGTH: u16 = 13;
     const OPTION_OFFSET: u16 = 14;
 
     fn read(order: ByteOrder, body: &[u8]) -> Option<Self> {
@@ -199,19 +237,17 @@ impl Interface {
             link_type: LinkType::from_dlt(dlt),
             snaplen: order.u32(body, 4)?,
             timestamps: TimestampFormat { resolution: 6, offset_s: 0 },
+            has_fcs: false,
         };
-        let mut at: usize = 8;
-        while let (Some(option), Some(length)) = (order.u16(body, at), order.u16(body, at + 2)) {
-            let Some(value) = body.get(at + 4..at + 4 + usize::from(length)) else { break };
+        for (option, value) in Options::new(order, body.get(8..).unwrap_or_default()) {
             match (option, value) {
-                (Self::OPTION_END, _) => break,
                 (Self::OPTION_RESOLUTION, [resolution, ..]) => interface.timestamps.resolution = *resolution,
+                (Self::OPTION_FCS_LENGTH, [length, ..]) => interface.has_fcs = matches!(length, 4 | 32),
                 (Self::OPTION_OFFSET, value) => {
                     interface.timestamps.offset_s = order.u64(value, 0).unwrap_or(0).cast_signed();
                 }
                 _ => {}
             }
-            at += 4 + usize::from(length).next_multiple_of(4);
         }
         Some(interface)
     }

@@ -16,6 +16,8 @@ pub(crate) struct Record<'a> {
     pub time_us: i64,
     /// The length in bytes before the snaplen cut it.
     pub original_length: usize,
+    /// Whether the file describes its frames as ending with their FCS.
+    pub has_fcs: bool,
     /// The length in bytes of the record in a capture file.
     pub stored_bytes: u64,
     pub bytes: &'a [u8],

@@ -198,7 +198,62 @@ fn reads_every_interface_of_a_pcapng_file() {
         capture.run(|_| ControlFlow::Continue(())).unwrap();
         assert_eq!(counters.frames.load(Relaxed), 5);
         assert_eq!(counters.other_frames.load(Relaxed), 1);
-        assert_eq!(counters.fcs_absent.load(Relaxed), 1);
+        // Neither the bare frame nor its interface announces the FCS that it ends with.
+        assert_eq!(counters.fcs_good.load(Relaxed), 4);
+    }
+}
+
+/// The FCS of one bare frame in a file of these bytes, which is found wrong only if something announced it.
+#[track_caller]
+fn check_announced(file: &[u8], is_announced: bool) {
+    let (_folder, path) = in_file(file);
+    let counters = read(&path).1.unwrap();
+    let fcs = [&counters.fcs_bad, &counters.fcs_absent].map(|counter| counter.load(Relaxed));
+    assert_eq!(fcs, if is_announced { [1, 0] } else { [0, 1] });
+}
+
+#[test]
+fn a_file_may_announce_the_fcs_of_bare_frames() {
+    let mut damaged = probe_request(1).to_bytes_with_fcs();
+    *damaged.last_mut().unwrap() ^= 1;
+    let records: &[(u32, u32, &[u8])] = &[(1, 0, &damaged)];
+    for order in [LITTLE, BIG] {
+        for (bits, is_announced) in [
+            (0, false),
+            (0x2400_0000, true),
+            (0x2000_0000, false),
+            (0x0400_0000, false),
+            (0x4400_0000, false),
+        ] {
+            check_announced(&order.pcap(MICROSECONDS, bits | 105, records), is_announced);
+        }
+        let option = |code: u16, value: &[u8]| {
+            let mut option = [&order.u16(code)[..], &order.u16(value.len() as u16), value].concat();
+            option.resize(option.len().next_multiple_of(4), 0);
+            option
+        };
+        let file = |interface: &[u8], packet: &[u8]| {
+            let length = order.u32(u32::try_from(damaged.len()).unwrap());
+            let head = [[0; 4], [0; 4], order.u32(1), length, length].concat();
+            let mut body = [&head[..], &damaged].concat();
+            body.resize(body.len().next_multiple_of(4), 0);
+            body.extend(packet);
+            [order.section(), order.interface(105, 0, interface), order.block(6, &body)].concat()
+        };
+        // The length in bits, or in bytes; an option before it; other lengths are none of 802.11.
+        check_announced(&file(b"", b""), false);
+        check_announced(&file(&option(13, &[32]), b""), true);
+        check_announced(&file(&[option(2, b"mon0!"), option(13, &[4])].concat(), b""), true);
+        check_announced(&file(&[option(0, b""), option(13, &[32])].concat(), b""), false);
+        check_announced(&file(&option(13, &[0]), b""), false);
+        check_announced(&file(&option(13, &[16]), b""), false);
+        check_announced(&file(&option(13, &[32])[..4], b""), false);
+        // Of one packet.
+        let flags = |bytes: u32| option(2, &order.u32(bytes << 5 | 1));
+        check_announced(&file(b"", &flags(4)), true);
+        check_announced(&file(&option(13, &[32]), &flags(0)), true);
+        check_announced(&file(&option(13, &[32]), &flags(2)), false);
+        check_announced(&file(b"", &[option(1, b"a comment"), flags(4)].concat()), true);
     }
 }
 

@@ -82,7 +82,7 @@ pub use link_type::LinkType;
 pub use mac::{MacAddr, ParseMacError};
 pub use model_key::ModelKey;
 pub use printable::write_printable;
-pub use probe_request::{Fcs, ProbeRequest, decode};
+pub use probe_request::{Fcs, ProbeRequest, decode, decode_from_file};
 pub use signal::measured_dbm;
 pub use signature::{ParseSignatureError, Signature};
 pub use ssid::{RequestedSsid, Ssid};

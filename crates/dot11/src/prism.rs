@@ -2,8 +2,7 @@
 //!
 //! A Prism header has 144 bytes in the byte order of the capturing machine: a message code, a length, an interface name
 //! of 16 bytes, then ten items of an identifier, a status (0: present), a length and a value. An AVS header is
-//! big-endian: a magic number, its length, and fields at fixed offsets. Neither says whether an FCS follows; like
-//! Wireshark, this decoder assumes none.
+//! big-endian: a magic number, its length, and fields at fixed offsets. Neither says whether an FCS follows.
 //!
 //! Decisions:
 //!

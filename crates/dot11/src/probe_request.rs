@@ -21,7 +21,10 @@
 //! | fragment number other than 0 | decoded like any other; not part of the sequence number (Wireshark joins it with the parts before, if it has them) |
 //! | retry, power management, more data, to DS, from DS | ignored |
 //! | FCS in the capture | checked, and never taken for elements; the check overrules the radio |
-//! | FCS cut off by the snaplen | absent |
+//! | FCS that neither header nor file announces | the last four bytes of a whole frame are the FCS if they are the CRC-32 of those before (Wireshark takes them for elements) |
+//! | FCS announced by the file, and the header says that there is none | as if unannounced |
+//! | FCS announced, but none there | bad: nothing tells it from a damaged frame |
+//! | FCS cut off by the snaplen | absent; two or three bytes that are left of it are no elements |
 //! | protected, in parts, or cut by the snaplen | the signature is that of the available elements |
 //! | FCS announced, but the frame has no bytes for it after the header | absent |
 //! | no FCS in the capture, but the radio found it wrong | bad (Wireshark shows nothing) |
@@ -94,6 +97,22 @@ pub fn decode(
     captured: &[u8],
     original_length: usize,
 ) -> Result<Option<ProbeRequest<'_>>, DecodeError> {
+    decode_from_file(link_type, captured, original_length, false)
+}
+
+/// As [`decode`], for a frame of a capture file. `file_announces_fcs` says whether the file describes its frames as ending
+/// with their FCS; it counts where the frame's own header does not say.
+///
+/// # Errors
+///
+/// As [`decode`].
+#[inline]
+pub fn decode_from_file(
+    link_type: LinkType,
+    captured: &[u8],
+    original_length: usize,
+    file_announces_fcs: bool,
+) -> Result<Option<ProbeRequest<'_>>, DecodeError> {
     let Some(radio) = radio_header::parse(link_type, captured)? else { return Ok(None) };
     let frame = captured.get(radio.header_length..).ok_or(DecodeError::FrameHeader)?;
     let [control, flags] = array(frame, 0).ok_or(DecodeError::FrameHeader)?;
@@ -104,11 +123,7 @@ pub fn decode(
     let source = array(header, 10).map(MacAddr::new).ok_or(DecodeError::FrameHeader)?;
 
     let length = original_length.max(captured.len()) - radio.header_length;
-    let (body_end, fcs) = if radio.fcs_follows && length >= HEADER_BYTES + FCS_BYTES {
-        (length - FCS_BYTES, check_fcs(frame, length))
-    } else {
-        (length, None)
-    };
+    let (body_end, fcs) = find_fcs(frame, length, radio.fcs_follows.unwrap_or(file_announces_fcs));
     let fcs = fcs.unwrap_or(if radio.fcs_failed { Fcs::Bad } else { Fcs::Absent });
 
     let body_start = HEADER_BYTES + if flags & ORDER != 0 { HT_CONTROL_BYTES } else { 0 };
@@ -133,11 +148,25 @@ pub fn decode(
     }))
 }
 
-/// Checks the FCS at the end of a frame of `length` bytes; `None` if it was not captured completely.
-fn check_fcs(frame: &[u8], length: usize) -> Option<Fcs> {
-    let (content, fcs) = frame.get(..length)?.split_last_chunk::<FCS_BYTES>()?;
-    let is_good = crc32fast::hash(content) == u32::from_le_bytes(*fcs);
-    Some(if is_good { Fcs::Good } else { Fcs::Bad })
+/// Finds the FCS of a frame of `length` bytes, of which `frame` was captured. Returns where the elements end, and what the
+/// FCS says, if it was captured completely.
+fn find_fcs(frame: &[u8], length: usize, is_announced: bool) -> (usize, Option<Fcs>) {
+    let Some(body_end) = length.checked_sub(FCS_BYTES).filter(|end| *end >= HEADER_BYTES) else {
+        return (length, None);
+    };
+    let Some((content, captured)) = frame.split_at_checked(body_end) else {
+        return (if is_announced { body_end } else { length }, None);
+    };
+    let is_whole = captured.len() == FCS_BYTES;
+    // One byte is no element, whether it belongs to an FCS or not.
+    if !is_announced && captured.len() < 2 || is_announced && !is_whole {
+        return (if is_announced { body_end } else { length }, None);
+    }
+    match crc32fast::hash(content).to_le_bytes().starts_with(captured) {
+        true => (body_end, is_whole.then_some(Fcs::Good)),
+        false if is_announced => (body_end, Some(Fcs::Bad)),
+        false => (length, None),
+    }
 }
 
 #[cfg(test)]

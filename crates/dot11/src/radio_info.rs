@@ -10,8 +10,8 @@ pub(crate) struct RadioInfo {
     pub signal_dbm: Option<i8>,
     /// The centre frequency of the channel in MHz; never 0.
     pub frequency_mhz: Option<u16>,
-    /// The last four bytes of the frame are its FCS.
-    pub fcs_follows: bool,
+    /// Whether the last four bytes of the frame are its FCS; `None` if the header does not say.
+    pub fcs_follows: Option<bool>,
     /// The radio found the FCS wrong.
     pub fcs_failed: bool,
 }

@@ -87,9 +87,8 @@ pub(crate) fn parse(captured: &[u8]) -> Result<RadioInfo, DecodeError> {
             _ => {}
         }
     }
-    let flags = flags.unwrap_or(0);
-    radio.fcs_follows = flags & FLAG_FCS != 0;
-    radio.fcs_failed = flags & FLAG_BAD_FCS != 0;
+    radio.fcs_follows = flags.map(|flags| flags & FLAG_FCS != 0);
+    radio.fcs_failed = flags.is_some_and(|flags| flags & FLAG_BAD_FCS != 0);
     radio.frequency_mhz = radio.frequency_mhz.or(xchannel_mhz);
     Ok(radio)
 }
@@ -245,10 +244,11 @@ mod tests {
             header_length: header.len(),
             signal_dbm: dbm,
             frequency_mhz: mhz,
-            fcs_follows: flags & FLAG_FCS != 0,
+            fcs_follows: radio.fcs_follows,
             fcs_failed: flags & FLAG_BAD_FCS != 0,
         };
         assert_eq!(radio, expected, "{header:02x?}");
+        assert_eq!(radio.fcs_follows.unwrap_or(false), flags & FLAG_FCS != 0, "{header:02x?}");
     }
 
     #[test]
@@ -266,6 +266,15 @@ mod tests {
         // TSFT is aligned to eight from the header's start: two words end at 12.
         let after_tsft = [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0xd6];
         check(&[0x8000_0021, 0], &after_tsft, Some(-42), None, 0);
+    }
+
+    #[test]
+    fn without_flags_nothing_is_said_about_an_fcs() {
+        for (word, fields, fcs_follows) in
+            [(0, &[][..], None), (0x20, &[0xd6], None), (2, &[0], Some(false)), (2, &[0x10], Some(true))]
+        {
+            assert_eq!(parse(&radiotap(&[word], fields)).unwrap().fcs_follows, fcs_follows);
+        }
     }
 
     #[test]

@@ -151,6 +151,77 @@ fn checks_the_fcs_if_it_was_captured() {
     check_fcs_of(0x10, &with_elements(b"").to_bytes_with_fcs(), 0, Fcs::Good, 0);
 }
 
+/// Frames of each link type with an FCS that their headers do not announce, and without one.
+#[test]
+fn an_fcs_that_nothing_announces_is_found() {
+    let headers = [
+        (LinkType::Ieee80211, vec![]),
+        (LinkType::Radiotap, radiotap_with_flags(0)),
+        (LinkType::Radiotap, crate::builder::radiotap(&[0x20], &[0xd6])),
+        (LinkType::Ppi, ppi(0, 105, &[(2, &ppi_common(0, 2437, -42))])),
+        (LinkType::Ppi, ppi(0, 105, &[])),
+        (LinkType::Prism, prism(false, (0, 6), (0, -42))),
+        (LinkType::Prism, vec![]),
+        (LinkType::Avs, avs(0x8021_1001, 6, 2, -42)),
+    ];
+    let frame = looking_for(b"abc");
+    for (link, header) in headers {
+        let with = [&header[..], &frame.to_bytes_with_fcs()].concat();
+        let without = [&header[..], &frame.to_bytes()].concat();
+        let mut damaged = with.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        // The file may announce it, or say nothing; a header that says there is none goes before the file.
+        for file_announces in [false, true] {
+            let found = |captured: &[u8], length| {
+                let probe = decode_from_file(link, captured, length, file_announces).unwrap().unwrap();
+                (probe.fcs, probe.elements.to_vec(), probe.signature)
+            };
+            let (fcs, elements, signature) = found(&with, with.len());
+            assert_eq!((fcs, &elements[..]), (Fcs::Good, &frame.elements[..]), "{link}");
+            let says_none = link != LinkType::Prism && matches!(header.len(), 15 | 32);
+            let announced = file_announces && !says_none;
+            let (fcs, elements, _) = found(&damaged, damaged.len());
+            assert_eq!(fcs, if announced { Fcs::Bad } else { Fcs::Absent }, "{link}");
+            assert!(elements.starts_with(&frame.elements), "{link}");
+            if !announced {
+                let expected = (Fcs::Absent, frame.elements.clone(), signature);
+                assert_eq!(found(&without, without.len()), expected, "{link}");
+            }
+            for missing in 1..=4 {
+                let cut = &with[..with.len() - missing];
+                assert_eq!(
+                    found(cut, with.len()),
+                    (Fcs::Absent, frame.elements.clone(), signature),
+                    "{missing}"
+                );
+            }
+        }
+    }
+}
+
+/// Whatever the four bytes are: without the check, one of 256 is an element of length 0 and more.
+#[test]
+fn an_unannounced_fcs_never_becomes_an_element() {
+    let signature = decode_bare(&looking_for(b"abc").to_bytes()).unwrap().unwrap().signature;
+    for sequence in 0..4096 {
+        let frame = looking_for(b"abc").sequence_number(sequence).to_bytes_with_fcs();
+        for captured in frame.len() - 4..=frame.len() {
+            let probe = decode(LinkType::Ieee80211, &frame[..captured], frame.len()).unwrap().unwrap();
+            assert_eq!((probe.elements.len(), probe.signature), (11, signature), "{sequence} {captured}");
+        }
+    }
+}
+
+#[test]
+fn an_unannounced_fcs_needs_a_whole_header() {
+    let header = &looking_for(b"").to_bytes()[..24];
+    let with_fcs = [header, &crc32fast::hash(header).to_le_bytes()].concat();
+    assert_eq!(decode_bare(&with_fcs).unwrap().unwrap().fcs, Fcs::Good);
+    let short = [&header[..20], &crc32fast::hash(&header[..20]).to_le_bytes()].concat();
+    let probe = decode_bare(&short).unwrap().unwrap();
+    assert_eq!((probe.fcs, probe.elements.len()), (Fcs::Absent, 0));
+}
+
 /// A complete frame of each link type, with an FCS if the header can announce one.
 fn frame_of_each_link_type() -> [(LinkType, Vec<u8>); 5] {
     let frame = looking_for(b"RNM0");
