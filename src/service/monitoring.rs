@@ -153,7 +153,11 @@ fn recorder_metrics(page: &mut MetricsPage, recorder: &RecorderHandle, log_bytes
     };
     page.family(Kind::Counter, "probewatch_probes_total", "Probe requests, over restarts.")
         .series(&[("ssid", "wildcard")], totals.wildcard_probes)
-        .series(&[("ssid", "named")], totals.probes.saturating_sub(totals.wildcard_probes));
+        .series(&[("ssid", "hidden")], totals.hidden_probes)
+        .series(
+            &[("ssid", "named")],
+            totals.probes.saturating_sub(totals.wildcard_probes + totals.hidden_probes),
+        );
     page.family(Kind::Gauge, "probewatch_devices", "Addresses that are known.")
         .series(&[("address", "random")], totals.random_addresses)
         .series(&[("address", "global")], totals.addresses.saturating_sub(totals.random_addresses));

@@ -1,5 +1,5 @@
-//! What drivers and devices get wrong does not reach the lists: signals that no receiver measures, and checksums that
-//! nothing announces.
+//! What drivers and devices get wrong does not reach the lists: signals that no receiver measures, checksums that nothing
+//! announces, and SSIDs of NUL bytes.
 
 use std::collections::BTreeSet;
 
@@ -82,4 +82,62 @@ fn an_fcs_that_nothing_announces_is_no_element() {
         signatures.extend(lines.iter().map(|line| line["signature"].to_string()));
     }
     assert_eq!(signatures.len(), 1, "{signatures:?}");
+}
+
+/// Of every length; beside them names that only contain NULs.
+#[test]
+fn an_ssid_of_nuls_is_a_hidden_network_and_no_name() {
+    let frame = |number: usize, ssid: &[u8]| ProbeRequestFrame::new(&source(number)).ssid(ssid).build();
+    let hidden = [1, 9, 32, 255].map(|length| vec![0; length]);
+    let mut frames: Vec<_> =
+        hidden.iter().enumerate().map(|(place, ssid)| (TIME + place as u64, frame(1, ssid))).collect();
+    frames.push((TIME + 10, frame(1, b"")));
+    frames.push((TIME + 11, frame(2, b"a\0")));
+    frames.push((TIME + 12, frame(2, b"RNM0")));
+    let data = Data::new(&frames);
+
+    let networks = stdout(&data.run(&["chat"], "/networks\n"));
+    assert!(networks.contains("RNM0: 1 probe") && networks.contains("a\\u{0}: 1 probe"), "{networks}");
+    assert!(networks.contains("Hidden networks, without a name: 4 probes"), "{networks}");
+    assert_eq!(networks.matches("\\u{0}").count(), 1, "{networks}");
+    let (device, _) = data.json(&source(1));
+    assert_eq!((&device["probe_count"], &device["wildcard_count"]), (&5.into(), &1.into()), "{device}");
+    assert_eq!((&device["hidden_count"], &device["unique_ssids"]), (&4.into(), &0.into()), "{device}");
+    let card = stdout(&data.run(&["chat"], &format!("{}\n", source(1))));
+    assert!(card.contains("(1 for any network, 4 for hidden networks)"), "{card}");
+    // It cannot be watched, and says why; a watch of an earlier version can be removed.
+    for command in ["/watch hex:00", "/watch hex:000000 a reason"] {
+        let reply = stdout(&data.run(&["chat"], &format!("{command}\n")));
+        assert!(reply.contains("cannot be watched"), "{command}: {reply}");
+    }
+    assert!(!stdout(&data.run(&["chat"], "/watches\n")).contains("\\u{0}"));
+    let devices = stdout(&data.run(&["chat"], "/ssid hex:00\n"));
+    assert!(devices.contains("hidden network"), "{devices}");
+    // Tables have no such name; the log and `decode` keep the bytes.
+    for table in ["devices", "events"] {
+        let csv = stdout(&data.run(&["export", table, "--format", "csv"], ""));
+        assert_eq!(csv.matches("\\u{0}").count(), 1, "{csv}");
+    }
+    let events = stdout(&data.run(&["export", "events"], ""));
+    assert!(events.contains(r#""ssid":"\u0000","#), "{events}");
+    assert!(events.contains(&format!(r#""ssid":"{}","#, r"\u0000".repeat(9))), "{events}");
+}
+
+/// A watch that an earlier version accepted alerts no more, and can be removed.
+#[test]
+fn old_watches_on_nuls_can_be_removed() {
+    let data = Data::new(&[(TIME, ProbeRequestFrame::new(&source(1)).ssid([0, 0]).build())]);
+    assert!(data.run(&["chat"], "/watch Depot\n").status.success());
+    let log = std::fs::read_dir(data.path("data/events")).unwrap().map(|entry| entry.unwrap().path());
+    for segment in log.filter(|path| path.extension().is_some_and(|extension| extension == "ndjson")) {
+        let lines = std::fs::read_to_string(&segment).unwrap();
+        std::fs::write(&segment, lines.replace("\"ssid\":\"Depot\"", r#""ssid":"\u0000\u0000""#)).unwrap();
+    }
+    assert!(data.run(&["rebuild"], "").status.success());
+    let watches = stdout(&data.run(&["chat"], "/watches\n"));
+    assert!(watches.contains("0000") || watches.contains("u{0}"), "{watches}");
+    let reply = stdout(&data.run(&["chat"], "/unwatch hex:0000\n"));
+    assert!(!reply.contains('❌'), "{reply}");
+    let watches = stdout(&data.run(&["chat"], "/watches\n"));
+    assert!(!watches.contains("0000") && !watches.contains("u{0}"), "{watches}");
 }

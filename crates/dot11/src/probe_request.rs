@@ -11,7 +11,7 @@
 //! | an SSID element of more than 32 bytes | kept as received, up to 255 bytes (Wireshark shows the first 32) |
 //! | several SSID elements | the first counts, even if it is the wildcard |
 //! | an SSID element of length 0 | the wildcard |
-//! | an SSID of NULs | a name like any other |
+//! | an SSID of NULs | kept as received; a hidden network, which is no name |
 //! | no SSID element, or only one that is cut | no SSID |
 //! | another element of length 0 | an element like any other |
 //! | an element cut by the frame's end or the snaplen | left out with all that follows; the complete elements before it count |

@@ -3,6 +3,10 @@
 //! The bytes are kept as received. Text for people is made by [`Ssid`]'s `Display`, which escapes everything that is
 //! not printable: no SSID can move a cursor, break a line or change the direction of text. Escaping for HTML or CSV is
 //! left to the code that writes HTML or CSV.
+//!
+//! An SSID of NUL bytes only is no network's name: it is what a hidden network shows in place of its name, of the same
+//! length or of one byte (Kismet and nzyme read it likewise). It is kept as received, and [`RequestedSsid::named`] has
+//! none.
 
 use std::fmt;
 
@@ -31,6 +35,11 @@ impl Ssid {
     /// The text, if the bytes are UTF-8.
     pub fn as_utf8(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
+    }
+
+    /// Whether it stands for the name of a hidden network: it has NUL bytes only, and at least one.
+    pub fn is_hidden(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|byte| *byte == 0)
     }
 
     /// The bytes as lower-case hex digits.
@@ -110,7 +119,7 @@ pub enum RequestedSsid {
     Absent,
     /// An SSID element of length 0: any network may answer.
     Wildcard,
-    /// One network by its name; the SSID has at least one byte.
+    /// One network by its name, or a hidden one ([`Ssid::is_hidden`]); the SSID has at least one byte.
     Named(Ssid),
 }
 
@@ -120,12 +129,17 @@ impl RequestedSsid {
         if body.is_empty() { Self::Wildcard } else { Self::Named(Ssid::new(body)) }
     }
 
-    /// The network's name, if the probe request names one.
+    /// The network's name, if the probe request names one. A hidden network has none.
     pub fn named(&self) -> Option<&Ssid> {
         match self {
-            Self::Named(ssid) => Some(ssid),
-            Self::Absent | Self::Wildcard => None,
+            Self::Named(ssid) if !ssid.is_hidden() => Some(ssid),
+            Self::Named(_) | Self::Absent | Self::Wildcard => None,
         }
+    }
+
+    /// Whether it is a hidden network, whose name it does not say.
+    pub fn is_hidden(&self) -> bool {
+        matches!(self, Self::Named(ssid) if ssid.is_hidden())
     }
 }
 
@@ -144,6 +158,22 @@ mod tests {
             (b"", ""),
         ] {
             assert_eq!(Ssid::new(bytes).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn an_ssid_of_nuls_is_hidden() {
+        for length in [1, 9, 32, 33, 255] {
+            let requested = RequestedSsid::from_element(&vec![0; length]);
+            assert_eq!((requested.named(), requested.is_hidden()), (None, true));
+            assert_eq!(requested, RequestedSsid::Named(Ssid::new(&vec![0; length])), "kept as received");
+        }
+        for name in [&b"\0a"[..], b"a\0", b"\0\0\x01", b" "] {
+            let requested = RequestedSsid::from_element(name);
+            assert_eq!((requested.named(), requested.is_hidden()), (Some(&Ssid::new(name)), false));
+        }
+        for none in [RequestedSsid::from_element(b""), RequestedSsid::Absent] {
+            assert_eq!((none.named(), none.is_hidden()), (None, false));
         }
     }
 

@@ -65,6 +65,7 @@ impl Chat {
         let page = pagination::networks(&self.recorder, page);
         let state = self.recorder.state();
         let watched = WatchedNetworks::for_chat(chat, &state);
-        views::networks(&page, |ssid| watched.covers(ssid), self.recorder.now())
+        let hidden_probes = state.totals().hidden_probes;
+        views::networks(&page, hidden_probes, |ssid| watched.covers(ssid), self.recorder.now())
     }
 }

@@ -65,6 +65,9 @@ impl Chat {
         reason: Option<String>,
     ) -> Reply {
         let chat = asker.chat;
+        if matches!(&target, WatchTarget::Network(ssid) if ssid.is_hidden()) {
+            return texts::hidden_network_not_watched().into();
+        }
         let (full, is_of_others) = {
             let state = self.recorder.state();
             let watches = state.watches();

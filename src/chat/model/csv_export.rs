@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //! - Columns never change; new ones are added at the end.
-//! - An SSID is text, with unprintable bytes escaped. The wildcard and a missing SSID are both an empty cell; NDJSON
-//!   distinguishes them.
+//! - An SSID is text, with unprintable bytes escaped. The wildcard, a hidden network's SSID of NULs and a missing SSID are
+//!   an empty cell; NDJSON distinguishes them.
 //! - A text that somebody else chose (an SSID, a name, a sensor) is never a formula. A spreadsheet takes a cell that
 //!   starts with `=`, `+`, `-`, `@`, a tab or a line break for one, and anybody nearby can send such an SSID: a leading
 //!   apostrophe makes it text. Numbers stay numbers: this program writes them, so a signal of -42 is safe.
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::marker::PhantomData;
 
-use dot11::{MacAddr, RequestedSsid, Ssid};
+use dot11::{MacAddr, Ssid};
 use store::event::{Offset, Probe, Timestamp};
 use store::state::{Device, Network};
 
@@ -86,10 +86,7 @@ impl<W: Write> EventTable<W> {
     /// # Errors
     /// Errors of writing.
     pub fn push(&mut self, offset: Offset, probe: &Probe, name: Option<&str>) -> io::Result<()> {
-        let ssid = match &probe.ssid {
-            RequestedSsid::Absent | RequestedSsid::Wildcard => String::new(),
-            RequestedSsid::Named(ssid) => ssid.to_string(),
-        };
+        let ssid = probe.ssid.named().map(Ssid::to_string).unwrap_or_default();
         let written = self.csv.write_record([
             &offset.to_string(),
             &probe.corrected_time().to_string(),

@@ -238,6 +238,8 @@ impl Serialize for DeviceReport {
             addresses: &'a [MacAddr],
             probe_count: u64,
             wildcard_count: u64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            hidden_count: Option<u64>,
             first_probe: Timestamp,
             last_probe: Timestamp,
             hint: Option<&'a str>,
@@ -284,6 +286,7 @@ impl Serialize for DeviceReport {
             addresses: &self.addresses,
             probe_count: device.probe_count,
             wildcard_count: device.wildcard_count,
+            hidden_count: Some(device.hidden_count).filter(|count| *count > 0),
             first_probe: device.first_probe,
             last_probe: device.last_probe,
             hint: self.hint.as_deref(),

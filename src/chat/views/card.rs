@@ -192,8 +192,8 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
         .append(format_args!("\nEarliest probe: {}", time_and_age(device.first_probe)))
         .append(format_args!("\nLatest probe: {}", time_and_age(device.last_probe)))
         .append(format_args!("\nProbe count: {}", device.probe_count));
-    if device.wildcard_count > 0 {
-        text = text.append(format_args!(" ({} for any network)", device.wildcard_count));
+    if let Some(unnamed) = unnamed_probes(device.wildcard_count, device.hidden_count) {
+        text = text.append(format_args!(" ({unnamed})"));
     }
     if device.probe_count >= MIN_PROBES_FOR_BUSIEST_HOUR
         && let Some(hour) = busiest_hour(&device.hours, device.last_probe, zone)
@@ -220,6 +220,16 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     let mut ssids: Vec<&(Ssid, u64)> = device.ssids().iter().collect();
     ssids.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     text.list(ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)"))))
+}
+
+/// How many probes named no network, if any: for any network, or for one that hides its name.
+fn unnamed_probes(wildcard: u64, hidden: u64) -> Option<String> {
+    match (wildcard, hidden) {
+        (0, 0) => None,
+        (wildcard, 0) => Some(format!("{wildcard} for any network")),
+        (0, hidden) => Some(format!("{hidden} for hidden networks")),
+        (wildcard, hidden) => Some(format!("{wildcard} for any network, {hidden} for hidden networks")),
+    }
 }
 
 /// The hour of the day with the most probes. The state counts in UTC; the zone's offset at the last probe applies.

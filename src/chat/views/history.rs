@@ -84,6 +84,7 @@ pub(in crate::chat) fn probes(
         let network = match &probe.ssid {
             RequestedSsid::Absent => "no SSID".to_owned(),
             RequestedSsid::Wildcard => "any network".to_owned(),
+            RequestedSsid::Named(ssid) if ssid.is_hidden() => "a hidden network".to_owned(),
             RequestedSsid::Named(ssid) => format!("\"{ssid}\""),
         };
         let line =

@@ -105,15 +105,21 @@ fn device_label(entry: &ListedDevice) -> Text {
     if known.is_empty() { label } else { label.append(format_args!(" ({})", known.join(", "))) }
 }
 
-/// The requested networks, those with the most probes first; `is_watched` marks watched ones.
+/// The requested networks, those with the most probes first; `is_watched` marks watched ones. `hidden_probes` is how many
+/// probes were for hidden networks, which have no name here.
 pub(in crate::chat) fn networks(
     page: &Page<(Ssid, Network)>,
+    hidden_probes: u64,
     is_watched: impl Fn(&Ssid) -> bool,
     now: Timestamp,
 ) -> Reply {
     let head = Text::default().bold(format_args!("📶 Most requested networks{}", page_suffix(page)));
+    let hidden = match hidden_probes {
+        0 => String::new(),
+        count => format!("\nHidden networks, without a name: {}", pluralize(count, "probe", "probes")),
+    };
     if page.entries.is_empty() {
-        return head.append("\nNo device has looked for a network by name yet.").into();
+        return head.append("\nNo device has looked for a network by name yet.").append(hidden).into();
     }
     let text = numbered(head, page, |(ssid, network)| {
         let mark = if is_watched(ssid) { "👁 " } else { "" };
@@ -121,7 +127,7 @@ pub(in crate::chat) fn networks(
         let text = Text::plain(mark).code(ssid);
         text.append(format_args!(": {asked}, last {}", age(network.last_probe, now)))
     });
-    let text = text.append(
+    let text = text.append(hidden).append(
         "\n\nPress 👁 with a number to watch that network. /ssid SSID lists the devices that look for it.",
     );
     let watch = number_buttons(page, "👁 ", |(ssid, _)| {
@@ -139,6 +145,13 @@ pub(in crate::chat) fn requesters(
     (now, zone): (Timestamp, Tz),
 ) -> Reply {
     let page = &devices.page;
+    if ssid.is_hidden() {
+        return Text::plain(
+            "🛎 An SSID of NUL bytes is what a hidden network shows in place of its name. /networks counts the probes for \
+             hidden networks.",
+        )
+        .into();
+    }
     if network.is_none() && page.entries.is_empty() {
         return Text::plain(format_args!("🛎 No device has looked for \"{ssid}\" yet.")).into();
     }

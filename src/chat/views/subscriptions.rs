@@ -71,6 +71,13 @@ pub(in crate::chat) fn watching(target: &WatchTarget, reason: Option<&str>) -> T
     }
 }
 
+pub(in crate::chat) fn hidden_network_not_watched() -> Text {
+    Text::plain(
+        "❌ An SSID of NUL bytes is what a hidden network shows in place of its name. It stands for any hidden network, so \
+         it cannot be watched. /watch the network's name instead: devices that know it ask for that.",
+    )
+}
+
 pub(in crate::chat) fn too_many_watches(limit: usize) -> Text {
     Text::plain(format_args!(
         "❌ This chat watches {limit} networks already, which is the limit. /unwatch one first."

@@ -16,6 +16,8 @@ pub struct Device {
     pub probe_count: u64,
     /// Those with a wildcard SSID (an SSID element of length 0).
     pub wildcard_count: u64,
+    /// Those for a hidden network (an SSID of NUL bytes), which are for no network by its name.
+    pub hidden_count: u64,
     /// The capture time of the earliest probe.
     pub first_probe: Timestamp,
     /// The capture time of the latest probe.
@@ -77,6 +79,7 @@ impl Device {
         Self {
             probe_count: 0,
             wildcard_count: 0,
+            hidden_count: 0,
             first_probe: time,
             last_probe: time,
             signal: None,
@@ -92,6 +95,7 @@ impl Device {
     pub fn merge(mut self, other: &Self) -> Self {
         self.probe_count += other.probe_count;
         self.wildcard_count += other.wildcard_count;
+        self.hidden_count += other.hidden_count;
         self.first_probe = self.first_probe.min(other.first_probe);
         if other.last_probe >= self.last_probe {
             self.signature = other.signature.or(self.signature);

@@ -81,6 +81,7 @@ impl SsidQuery {
 struct DeviceHeader {
     probe_count: u64,
     wildcard_count: u64,
+    hidden_count: u64,
     first_probe: Timestamp,
     last_probe: Timestamp,
     signal: Option<Signal>,
@@ -92,6 +93,7 @@ impl DeviceHeader {
     fn fold(&mut self, probe: &Probe) {
         self.probe_count += 1;
         self.wildcard_count += u64::from(probe.ssid == RequestedSsid::Wildcard);
+        self.hidden_count += u64::from(probe.ssid.is_hidden());
         self.first_probe = self.first_probe.min(probe.time);
         if probe.time >= self.last_probe {
             self.signature = Some(probe.signature);
@@ -106,8 +108,8 @@ impl DeviceHeader {
 
 /// The time of the latest probe of a packed device.
 pub(super) fn last_probe(row: &[u8]) -> Timestamp {
-    let fields: Option<(u64, u64, Timestamp, Timestamp)> = take(&mut { row });
-    fields.map_or(Timestamp::from_micros(i64::MIN), |(_, _, _, last_probe)| last_probe)
+    let fields: Option<(u64, u64, u64, Timestamp, Timestamp)> = take(&mut { row });
+    fields.map_or(Timestamp::from_micros(i64::MIN), |(_, _, _, _, last_probe)| last_probe)
 }
 
 /// Appends to `into` the row after a first probe.
@@ -233,6 +235,7 @@ mod tests {
         match &probe.ssid {
             RequestedSsid::Absent => {}
             RequestedSsid::Wildcard => device.wildcard_count += 1,
+            RequestedSsid::Named(ssid) if ssid.is_hidden() => device.hidden_count += 1,
             RequestedSsid::Named(ssid) => match device.ssids.binary_search_by(|(known, _)| known.cmp(ssid)) {
                 Ok(position) => device.ssids[position].1 += 1,
                 Err(position) if device.ssids.len() < SSIDS_PER_ADDRESS => {

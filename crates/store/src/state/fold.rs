@@ -307,6 +307,7 @@ impl State {
         let probe = &*probe.at_corrected_time();
         self.totals.probes += 1;
         self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
+        self.totals.hidden_probes += u64::from(probe.ssid.is_hidden());
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
         let (signatures, networks) = (&self.signatures, &self.networks);
         let model = || model_key(signatures, probe.signature);

@@ -11,6 +11,9 @@ pub struct Totals {
     pub probes: u64,
     /// Those with a wildcard SSID.
     pub wildcard_probes: u64,
+    /// Those for a hidden network (an SSID of NUL bytes).
+    #[serde(default)]
+    pub hidden_probes: u64,
     /// Addresses in the state.
     pub addresses: u64,
     /// Those that are random.

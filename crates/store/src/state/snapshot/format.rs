@@ -113,6 +113,10 @@ impl State {
                 self.alerts.cooldowns.rows.load_row((chat, ssid, device), Some(cooldown));
             }
             SnapshotRow::LatestAlerts { chat, latest } => self.alerts.latest.load_row(chat, Some(latest)),
+            // Earlier versions took a hidden network's NUL bytes for a name.
+            SnapshotRow::Network { ssid, network } if ssid.is_hidden() => {
+                self.totals.hidden_probes += network.probe_count;
+            }
             SnapshotRow::Network { ssid, network } => self.networks.load_row(ssid, network),
             SnapshotRow::Signature { signature, elements } => {
                 self.signatures.load_row(signature, Some(elements))
@@ -120,6 +124,7 @@ impl State {
             SnapshotRow::Group { group, addresses } => {
                 self.grouping.groups.load_row(group, Some(addresses));
             }
+            SnapshotRow::Requester { of, requester: _ } if of.is_hidden() => {}
             SnapshotRow::Requester { of, requester } => {
                 self.grouping.requesters.rows.load_row(of, Some(requester));
             }

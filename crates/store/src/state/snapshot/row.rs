@@ -208,6 +208,9 @@ pub(in crate::state) enum SnapshotRow {
 pub struct DeviceJson {
     probe_count: u64,
     wildcard_count: u64,
+    /// Formats up to 4 counted these among the SSIDs.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    hidden_count: u64,
     first_probe: Timestamp,
     last_probe: Timestamp,
     signal: Option<Signal>,
@@ -410,11 +413,17 @@ impl SnapshotRow {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl From<Device> for DeviceJson {
     fn from(device: Device) -> Self {
         let Device {
             probe_count,
             wildcard_count,
+            hidden_count,
             first_probe,
             last_probe,
             signal,
@@ -427,6 +436,7 @@ impl From<Device> for DeviceJson {
         Self {
             probe_count,
             wildcard_count,
+            hidden_count,
             first_probe,
             last_probe,
             signal,
@@ -445,6 +455,7 @@ impl TryFrom<DeviceJson> for Device {
         let DeviceJson {
             probe_count,
             wildcard_count,
+            hidden_count,
             first_probe,
             last_probe,
             signal,
@@ -453,14 +464,18 @@ impl TryFrom<DeviceJson> for Device {
             probes_for_further_ssids,
             probes_by_hour: hours,
         } = form;
-        let ssids: Vec<(Ssid, u64)> =
+        let mut ssids: Vec<(Ssid, u64)> =
             ssids.into_iter().map(|SsidCountJson { ssid, count }| (ssid, count)).collect();
         if !ssids.is_sorted_by(|(one, _), (next, _)| one < next) {
             return Err("its SSIDs are not in order, each once");
         }
+        let of_hidden = ssids.iter().filter(|(ssid, _)| ssid.is_hidden()).map(|(_, count)| *count);
+        let hidden_count = of_hidden.fold(hidden_count, u64::saturating_add);
+        ssids.retain(|(ssid, _)| !ssid.is_hidden());
         Ok(Self {
             probe_count,
             wildcard_count,
+            hidden_count,
             first_probe,
             last_probe,
             signal: signal.and_then(Signal::measured),
