@@ -10,6 +10,7 @@ mod alerting;
 mod attack;
 mod bot_buttons;
 mod bot_chats;
+mod capture_files;
 mod check_memory;
 mod clock;
 mod clock_jump;

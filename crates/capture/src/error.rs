@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io;
 
+use crate::other_format::OtherFormat;
+
 /// Why a source cannot be opened or read to its end. [`CaptureError::remedy`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are the parts of the sentence: an interface, a file, a reason")]
@@ -40,6 +42,9 @@ pub enum CaptureError {
     /// The file is not a capture file.
     #[error("cannot read {file}: {reason}")]
     NotACapture { file: String, reason: String },
+    /// The file is of a format that is not read, and that another program unpacks or converts.
+    #[error("cannot read {file}: it is {format}")]
+    OtherFormat { file: String, format: &'static str, remedy: &'static str },
     /// The file holds frames of another kind.
     #[error("cannot use {file}: it holds {link_types}, not 802.11 frames")]
     NotWifi { file: String, link_types: String },
@@ -74,6 +79,7 @@ impl CaptureError {
             Self::NoWifiInterface { .. } => "name a Wi-Fi interface instead: `iw dev` lists them",
             Self::InterfaceLost { .. } => "check that the interface is still there, and up",
             Self::CommandEnded { .. } => "the log holds what it wrote to standard error",
+            Self::OtherFormat { remedy, .. } => remedy,
             Self::NotACapture { .. } => "a pcap or pcapng file is needed",
             Self::NotWifi { .. } => "capture on an interface in monitor mode",
             Self::Interface { .. }
@@ -91,6 +97,7 @@ impl CaptureError {
 pub(crate) enum ReadError {
     Io(io::Error),
     NotACapture(String),
+    Other(OtherFormat),
     NotWifi(String),
     Truncated,
     Damaged(String),
@@ -102,9 +109,23 @@ impl ReadError {
         match self {
             Self::Io(error) => CaptureError::Read { file, error },
             Self::NotACapture(reason) => CaptureError::NotACapture { file, reason },
+            Self::Other(OtherFormat { name, remedy }) => {
+                CaptureError::OtherFormat { file, format: name, remedy }
+            }
             Self::NotWifi(link_types) => CaptureError::NotWifi { file, link_types },
             Self::Truncated => CaptureError::Truncated { file, frames },
             Self::Damaged(reason) => CaptureError::Damaged { file, frames, reason },
+        }
+    }
+}
+
+impl From<io::Error> for ReadError {
+    /// A decompressor's errors are those of the file that it unpacks.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Truncated,
+            io::ErrorKind::InvalidData => Self::Damaged(error.to_string()),
+            _ => Self::Io(error),
         }
     }
 }

@@ -8,6 +8,7 @@ use dot11::LinkType;
 
 use crate::byte_order::ByteOrder;
 use crate::error::{ReadError, link_type_name};
+use crate::pcapng::Pcapng;
 use crate::peek_reader::PeekReader;
 use crate::record::{MAX_FRAME_BYTES, NextRecord, Record};
 
@@ -25,8 +26,21 @@ pub(crate) struct PcapFormat {
 pub(crate) struct PcapFile {
     reader: PeekReader,
     format: PcapFormat,
-    link_type: LinkType,
+    /// The number of the link type.
+    dlt: i32,
+    /// `None` if it does not carry 802.11.
+    link_type: Option<LinkType>,
     has_fcs: bool,
+}
+
+const HEADER_BYTES: usize = 24;
+
+/// Whether these 16 bytes start a file, and no record: a record with this magic number for a time would claim that its
+/// frame had no bytes.
+fn is_header(start: &[u8]) -> bool {
+    let Some(PcapFormat { order, .. }) = PcapFile::format(start) else { return false };
+    let version = (order.u16(start, 4), order.u16(start, 6));
+    version == (Some(2), Some(4)) && start.get(8..16) == Some(&[0; 8])
 }
 
 /// Bits of the header's last word: the link type, and whether the four upper bits are the length of the frames' FCS in units
@@ -51,17 +65,38 @@ impl PcapFile {
         })
     }
 
-    pub fn open(mut reader: PeekReader, format: PcapFormat) -> Result<Self, ReadError> {
-        let header = reader.take(24)?;
+    /// Opens a file of 802.11 frames.
+    pub fn open(reader: PeekReader, format: PcapFormat) -> Result<Self, ReadError> {
+        let file = Self::open_further(reader, format)?;
+        match file.link_type {
+            Some(_) => Ok(file),
+            None => Err(ReadError::NotWifi(link_type_name(file.dlt))),
+        }
+    }
+
+    /// Opens a file that follows another, of any link type.
+    pub fn open_further(mut reader: PeekReader, format: PcapFormat) -> Result<Self, ReadError> {
+        let header = reader.take(HEADER_BYTES)?;
         let word = format.order.u32(header, 20).ok_or(ReadError::Truncated)?;
         let has_fcs = word & FCS_LENGTH_PRESENT != 0 && (word >> 28) * 2 == FCS_BYTES;
         let dlt = i32::try_from(word & LINK_TYPE).unwrap_or(-1);
-        let link_type = LinkType::from_dlt(dlt).ok_or_else(|| ReadError::NotWifi(link_type_name(dlt)))?;
-        Ok(Self { reader, format, link_type, has_fcs })
+        Ok(Self { reader, format, dlt, link_type: LinkType::from_dlt(dlt), has_fcs })
     }
 
+    /// The link type. A file that follows another may have none of 802.11; it has then that of bare frames.
     pub fn link_type(&self) -> LinkType {
-        self.link_type
+        self.link_type.unwrap_or(LinkType::Ieee80211)
+    }
+
+    pub fn reader(&mut self) -> &mut PeekReader {
+        &mut self.reader
+    }
+
+    /// Whether a record follows, and not the end or another file.
+    pub fn is_at_record(&mut self) -> Result<bool, ReadError> {
+        let start = self.reader.peek(16)?;
+        let begins_file = is_header(start) || Pcapng::is_section(start);
+        Ok(!start.is_empty() && !begins_file)
     }
 
     pub fn next(&mut self) -> NextRecord<'_> {
@@ -78,7 +113,7 @@ impl PcapFile {
         }
         let record = self.reader.take(record_header_bytes + captured as usize)?;
         Ok(Some(Record {
-            link_type: Some(self.link_type),
+            link_type: self.link_type,
             time_us: i64::from(seconds) * 1_000_000 + i64::from(fraction / units_per_us),
             original_length: original as usize,
             has_fcs: self.has_fcs,

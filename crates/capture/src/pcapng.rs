@@ -17,6 +17,7 @@ use dot11::LinkType;
 
 use crate::byte_order::ByteOrder;
 use crate::error::{ReadError, link_type_name};
+use crate::pcap_file::PcapFile;
 use crate::peek_reader::PeekReader;
 use crate::record::{MAX_FRAME_BYTES, NextRecord, Record};
 
@@ -37,7 +38,7 @@ const MAX_BLOCK_BYTES: u32 = 16 << 20;
 /// A limit, so that a hostile file cannot exhaust the memory.
 const MAX_INTERFACES: usize = 4096;
 
-/// A pcapng file up to its next packet block.
+/// A pcapng file up to its next packet block, with the blocks before it read.
 #[derive(Debug)]
 pub(crate) struct Pcapng {
     reader: PeekReader,
@@ -57,10 +58,35 @@ struct Interface {
 }
 
 impl Pcapng {
-    pub fn open(reader: PeekReader) -> Result<Self, ReadError> {
+    /// Whether a file starts like this, as far as its first four bytes tell.
+    pub fn starts_with(magic: &[u8]) -> bool {
+        magic == SECTION_HEADER.to_le_bytes()
+    }
+
+    /// Whether these 12 bytes start a section.
+    pub fn is_section(start: &[u8]) -> bool {
+        start.get(..4).is_some_and(Self::starts_with) && start.get(8..12).and_then(section_order).is_some()
+    }
+
+    /// Opens a file that follows another, of any link types.
+    pub fn open_further(reader: PeekReader) -> Self {
         // Placeholders: the section header, which comes first, gives the byte order, an interface the link type.
         let (order, link_type) = (ByteOrder::Little, LinkType::Ieee80211);
-        let mut file = Self { reader, order, interfaces: Vec::new(), link_type };
+        Self { reader, order, interfaces: Vec::new(), link_type }
+    }
+
+    pub fn reader(&mut self) -> &mut PeekReader {
+        &mut self.reader
+    }
+
+    /// Whether a packet follows, and not the end or a pcap file; takes the blocks before it.
+    pub fn is_at_record(&mut self) -> Result<bool, ReadError> {
+        self.skip_to_packet().map(|packet| packet.is_some())
+    }
+
+    /// Opens a file with 802.11 frames.
+    pub fn open(reader: PeekReader) -> Result<Self, ReadError> {
+        let mut file = Self::open_further(reader);
         let mut other_link_types = BTreeSet::new();
         loop {
             let packet = file.skip_to_packet()?;
@@ -97,7 +123,8 @@ impl Pcapng {
                 ReadError::Damaged(format!("a frame names interface {number}, which is not described"))
             })
         };
-        let ticks = || Ok((u64::from(u32_at(12)?) << 32) | u64::from(u32_at(16)?));
+        let ticks =
+            || -> Result<u64, ReadError> { Ok((u64::from(u32_at(12)?) << 32) | u64::from(u32_at(16)?)) };
 
         let (interface, ticks, start, captured, original) = match kind {
             SIMPLE_PACKET => {
@@ -138,16 +165,15 @@ impl Pcapng {
     fn skip_to_packet(&mut self) -> Result<Option<(u32, usize)>, ReadError> {
         loop {
             let header = self.reader.peek(12)?;
-            if header.is_empty() {
+            // No block has such a type: its length would be none of a block.
+            if header.is_empty() || PcapFile::format(header).is_some() {
                 return Ok(None);
             }
             // The type of a section header is the same in both byte orders.
             if self.order.u32(header, 0) == Some(SECTION_HEADER) {
-                self.order = match header.get(8..12).ok_or(ReadError::Truncated)? {
-                    [0x4d, 0x3c, 0x2b, 0x1a] => ByteOrder::Little,
-                    [0x1a, 0x2b, 0x3c, 0x4d] => ByteOrder::Big,
-                    _ => return Err(ReadError::Damaged("a section has no byte order".to_owned())),
-                };
+                let order = section_order(header.get(8..12).ok_or(ReadError::Truncated)?);
+                self.order =
+                    order.ok_or_else(|| ReadError::Damaged("a section has no byte order".to_owned()))?;
                 self.interfaces.clear();
             }
             let kind = self.order.u32(header, 0).ok_or(ReadError::Truncated)?;
@@ -183,6 +209,15 @@ impl Pcapng {
                 _ => _ = self.take_block(length)?,
             }
         }
+    }
+}
+
+/// The byte order of a section, by the four bytes that give it.
+fn section_order(magic: &[u8]) -> Option<ByteOrder> {
+    match magic {
+        [0x4d, 0x3c, 0x2b, 0x1a] => Some(ByteOrder::Little),
+        [0x1a, 0x2b, 0x3c, 0x4d] => Some(ByteOrder::Big),
+        _ => None,
     }
 }
 

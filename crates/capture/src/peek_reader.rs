@@ -1,7 +1,7 @@
 //! A buffered reader of which the next bytes can be seen before they are taken.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use crate::error::ReadError;
 
@@ -23,9 +23,9 @@ impl PeekReader {
     }
 
     /// The next `count` bytes without taking them; fewer only if the input ends.
-    pub fn peek(&mut self, count: usize) -> Result<&[u8], ReadError> {
+    pub fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
         if self.end - self.start < count {
-            self.fill(count).map_err(ReadError::Io)?;
+            self.fill(count)?;
         }
         let end = self.end.min(self.start + count);
         Ok(self.buffer.get(self.start..end).unwrap_or_default())
@@ -59,6 +59,31 @@ impl PeekReader {
             }
         }
         Ok(())
+    }
+}
+
+/// Reads what it holds, then what its input returns.
+impl Read for PeekReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let count = available.len().min(buffer.len());
+        let (from, to) = (available.get(..count), buffer.get_mut(..count));
+        if let (Some(from), Some(to)) = (from, to) {
+            to.copy_from_slice(from);
+        }
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for PeekReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.peek(1)?;
+        Ok(self.buffer.get(self.start..self.end).unwrap_or_default())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.start = self.end.min(self.start + count);
     }
 }
 

@@ -13,7 +13,9 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod compressed;
 mod damaged;
+mod further_files;
 
 /// A probe request as these tests compare it: time and sequence number.
 type FrameKey = (i64, u16);
@@ -31,6 +33,12 @@ fn radiotap(fcs_follows: bool) -> Vec<u8> {
 /// A probe request with a radiotap header of 15 bytes and an FCS.
 fn frame(sequence: u16) -> Vec<u8> {
     [radiotap(true), probe_request(sequence).to_bytes_with_fcs()].concat()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 fn in_file(bytes: &[u8]) -> (TempDir, PathBuf) {

@@ -34,8 +34,26 @@ fn a_truncated_file_yields_its_complete_records() {
 fn the_error_says_why_a_file_is_not_a_capture() {
     check(b"", &[], Some("it is empty"));
     check(b"a text", &[], Some("it is no capture file"));
-    check(b"\x1f\x8b\x08\x00", &[], Some("gzip"));
-    check(b"\x28\xb5\x2f\xfd", &[], Some("zstd"));
+    for (start, words) in [
+        (&b"\xfd7zXZ\0\0\x04"[..], "compressed with xz; unpack it first, as with `xz -dk FILE`"),
+        (b"BZh91AY&SY", "compressed with bzip2; unpack"),
+        (b"\x04\x22\x4d\x18\x64", "compressed with lz4; unpack"),
+        (b"PK\x03\x04\x14\0", "a zip archive; unpack"),
+        (b"snoop\0\0\0\0\0\0\x02\0\0\0\x04", "a snoop file; convert it with Wireshark's `editcap -F pcapng"),
+        (b"SQLite format 3\0\x10\0", "Kismet's logs (.kismet) are; convert it with Kismet's own tool"),
+        (b"7z\xbc\xaf\x27\x1c\0\x04", "a 7z archive"),
+        (b"SQLite format", "it is no capture file"),
+    ] {
+        check(start, &[], Some(words));
+        check(&gzip(start), &[], Some(words));
+        check(&zstd::encode_all(start, 0).unwrap(), &[], Some(words));
+    }
+    let mut tar = vec![b'a'; 512];
+    tar[257..262].copy_from_slice(b"ustar");
+    check(&tar, &[], Some("a tar archive"));
+    let pcap = LITTLE.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1))]);
+    check(&gzip(&gzip(&pcap)), &[], Some("compressed twice; unpack it once"));
+    check(&gzip(b""), &[], Some("it is empty"));
     check(&LITTLE.pcap(MICROSECONDS, 1, &[]), &[], Some("EN10MB (1), not 802.11"));
     check(&LITTLE.pcap(MICROSECONDS, 0x03ff_ffff, &[]), &[], Some("link type 67108863, not 802.11"));
     check(&LITTLE.section(), &[], Some("describes no interface"));
