@@ -95,7 +95,6 @@ mod tests {
 
     /// Hops over these channels with these replies to tuning, then stops. Returns the channels tuned to, the reported
     /// changes, and the counters.
-    #[expect(clippy::type_complexity, reason = "three lists for a test")]
     fn run(
         channels: &[u16],
         replies: &[Result<(), Errno>],
