@@ -13,11 +13,16 @@ use tracing::warn;
 use super::codec::NotBeforeReader;
 use super::error::LogError;
 use super::segment::{self, FileKind, QuarantinedFile, Segment};
+use super::stop_flag::StopFlag;
 use super::vfs::{FileMetadata, OpenMode, Vfs, VfsFile};
 use crate::event::{Offset, Timestamp};
 
 /// zstd's default: several times smaller than the text, for a small part of a core.
 const COMPRESSION_LEVEL: i32 = 3;
+
+/// Bytes of a new file after which they are fsynced. So no fsync is long: the last one delays no stop, and none of them
+/// the writer's own.
+const SYNC_BYTES: usize = 4 << 20;
 
 /// The directory of the log. Errors name the file.
 #[derive(Debug, Clone)]
@@ -35,11 +40,34 @@ pub(super) struct Listing {
     pub(super) quarantined: Vec<QuarantinedFile>,
 }
 
-/// Copies a segment's text. Returns the newest `not_before` of its probes.
-fn copy_lines(text: &mut impl BufRead, to: &mut dyn Write) -> io::Result<Option<Timestamp>> {
+/// A new file, which is fsynced part by part.
+struct SyncedInParts {
+    file: Box<dyn VfsFile>,
+    unsynced: usize,
+}
+
+impl Write for SyncedInParts {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.unsynced >= SYNC_BYTES {
+            self.file.sync_data()?;
+            self.unsynced = 0;
+        }
+        let written = self.file.write(bytes)?;
+        self.unsynced += written;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Copies a segment's text, unless it is stopped. Returns the newest `not_before` of its probes.
+fn copy_lines(text: &mut impl BufRead, to: &mut dyn Write, stop: &StopFlag) -> io::Result<Option<Timestamp>> {
     let not_before = NotBeforeReader::new();
     let (mut line, mut newest) = (Vec::new(), None);
     loop {
+        stop.check()?;
         line.clear();
         if text.read_until(b'\n', &mut line)? == 0 {
             return Ok(newest);
@@ -236,18 +264,23 @@ impl LogDir {
     }
 
     /// Compresses a segment that gets no more events. The uncompressed copy is removed once the sealed one is on disk
-    /// under its name.
+    /// under its name. If it fails or is stopped, the segment stays as it was.
     ///
     /// The sealed file's modification time tells how old its events are. It is now, or the newest `not_before` of the
     /// events if that is later.
-    pub(super) fn seal(&self, open: &Segment) -> Result<Segment, LogError> {
+    pub(super) fn seal(&self, open: &Segment, stop: &StopFlag) -> Result<Segment, LogError> {
         let sealed = Segment::sealed_path(&self.path, open.base);
         let mut text = BufReader::new(self.open(&open.path, OpenMode::Read)?);
         let mut not_before = None;
-        self.write_temporary(&sealed, true, |file| {
-            not_before = copy_lines(&mut text, file).map_err(LogError::new("compress", &open.path))?;
+        let written = self.write_temporary(&sealed, true, |file| {
+            not_before = copy_lines(&mut text, file, stop).map_err(LogError::new("compress", &open.path))?;
             Ok(())
-        })?;
+        });
+        if let Err(error) = written {
+            // A full disk needs the space. The next start removes it otherwise.
+            let _ = self.remove(&segment::temporary_path(&sealed));
+            return Err(error);
+        }
         let (machine, offset) = (Timestamp::from(SystemTime::now()), self.clock_offset.load(Relaxed));
         let now = Timestamp::from_micros(machine.as_micros().saturating_add(offset));
         let time = not_before.map_or(now, |not_before| not_before.max(now));
@@ -276,7 +309,8 @@ impl LogDir {
     ) -> Result<u64, LogError> {
         let temporary = segment::temporary_path(path);
         let failed = || LogError::new("write", &temporary);
-        let mut file = BufWriter::new(self.open(&temporary, OpenMode::Truncate)?);
+        let file = SyncedInParts { file: self.open(&temporary, OpenMode::Truncate)?, unsynced: 0 };
+        let mut file = BufWriter::new(file);
         if sealed {
             let mut encoder = zstd::Encoder::new(file, COMPRESSION_LEVEL).map_err(failed())?;
             encoder.include_checksum(true).map_err(failed())?;
@@ -285,7 +319,8 @@ impl LogDir {
         } else {
             write(&mut file)?;
         }
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed())?;
+        let SyncedInParts { file, .. } =
+            file.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed())?;
         file.sync_all().map_err(LogError::new("fsync", &temporary))?;
         file.length().map_err(failed())
     }

@@ -516,3 +516,33 @@ fn a_segment_that_cannot_be_opened_is_an_error_and_one_that_is_gone_is_empty() {
     std::os::unix::fs::symlink(&path, &path).unwrap();
     assert!(read().is_err());
 }
+
+#[test]
+fn a_seal_that_is_stopped_leaves_the_segment_as_it_was() {
+    let (folder, path) = open_log(EVENTS);
+    let dir = super::log_dir::LogDir::existing(Arc::new(OsVfs), folder.path());
+    let segment = dir.list_segments().unwrap().remove(0);
+    let before = fs::read(&path).unwrap();
+    let stop = StopFlag::default();
+    stop.set();
+    assert!(dir.seal(&segment, &stop).is_err());
+    assert_eq!((files(folder.path(), ""), fs::read(&path).unwrap()), (vec![path.clone()], before));
+    assert_eq!(read(&recover(folder.path()).unwrap(), 0), expected(0, EVENTS));
+    assert!(dir.seal(&segment, &StopFlag::default()).unwrap().sealed);
+    assert_eq!(read(&recover(folder.path()).unwrap(), 0), expected(0, EVENTS));
+}
+
+#[test]
+fn the_end_of_a_writer_does_not_wait_for_a_seal_that_is_aborted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path(), 1_000);
+    append(&mut writer, 0..EVENTS);
+    writer.abort_sealing();
+    drop(writer);
+    assert_eq!(files(folder.path(), ".tmp"), [] as [PathBuf; 0]);
+    let log = recover(folder.path()).unwrap();
+    assert_eq!(read(&log, 0), expected(0, EVENTS));
+    let mut writer = log.into_writer(rotation(1_000)).unwrap();
+    wait_for_sealing(&mut writer);
+    assert_eq!(files(folder.path(), ".ndjson").len(), 1, "the next one goes on with the rest");
+}

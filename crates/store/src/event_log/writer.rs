@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, SeekFrom};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,6 +17,7 @@ use super::recovery::RecoveredLog;
 use super::repair::{self, FoundBy};
 use super::segment::Segment;
 use super::segment_index::{SealedSegment, SegmentIndex};
+use super::stop_flag::StopFlag;
 use super::thinning::{SegmentThinner, ThinnedSegment};
 use super::vfs::{FileMetadata, OpenMode, VfsFile};
 use crate::event::{Event, Offset};
@@ -27,8 +26,8 @@ use crate::event::{Event, Offset};
 /// succeeds.
 const UNSYNCED_LIMIT: usize = 32 << 20;
 
-/// How long the end of a writer waits for segments that are being sealed, besides the one at hand.
-const LAST_SEALING_TIME: Duration = Duration::from_secs(2);
+/// How long the end of a writer waits for segments that are being sealed.
+const LAST_SEALING_TIME: Duration = Duration::from_secs(1);
 
 /// Too many events wait in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +89,9 @@ pub struct Writer {
 struct Sealer {
     thread: JoinHandle<Vec<Segment>>,
     /// Makes it end after the segment at hand.
-    stop: Arc<AtomicBool>,
+    stop: StopFlag,
+    /// Makes it end at once; the segment at hand stays as it was.
+    abort: StopFlag,
     /// Closed at its end.
     ended: Receiver<()>,
 }
@@ -463,20 +464,23 @@ impl Writer {
             return;
         }
         let dir = self.dir.clone();
-        let stop = Arc::new(AtomicBool::new(false));
-        let is_stopped = Arc::clone(&stop);
+        let (stop, abort) = (StopFlag::default(), StopFlag::default());
+        let (is_stopped, is_aborted) = (stop.clone(), abort.clone());
         let (end, ended) = mpsc::channel();
         let work = move || {
             let _end: Sender<()> = end;
-            let seal = |segment: &Segment| {
-                dir.seal(segment)
-                    .inspect_err(|error| warn!(%error, "could not seal a segment; it stays uncompressed"))
-                    .ok()
+            let seal = |segment: &Segment| match dir.seal(segment, &is_aborted) {
+                Ok(sealed) => Some(sealed),
+                Err(_) if is_aborted.is_set() => None,
+                Err(error) => {
+                    warn!(%error, "could not seal a segment; it stays uncompressed");
+                    None
+                }
             };
-            open.iter().take_while(|_| !is_stopped.load(Ordering::Relaxed)).filter_map(seal).collect()
+            open.iter().take_while(|_| !is_stopped.is_set()).filter_map(seal).collect()
         };
         match std::thread::Builder::new().name("seal".to_owned()).spawn(work) {
-            Ok(thread) => self.sealer = Some(Sealer { thread, stop, ended }),
+            Ok(thread) => self.sealer = Some(Sealer { thread, stop, abort, ended }),
             Err(error) => warn!(%error, "could not start the thread that seals segments"),
         }
     }
@@ -484,8 +488,16 @@ impl Writer {
     /// Lets the thread that seals end after the segment at hand. The next sync goes on with the rest.
     pub fn stop_sealing(&mut self) {
         if let Some(sealer) = &self.sealer {
-            sealer.stop.store(true, Ordering::Relaxed);
+            sealer.stop.set();
             self.is_sealing_due = true;
+        }
+    }
+
+    /// Lets the thread that seals end at once: the segment at hand stays as it was. The next start goes on with it.
+    pub fn abort_sealing(&mut self) {
+        self.stop_sealing();
+        if let Some(sealer) = &self.sealer {
+            sealer.abort.set();
         }
     }
 
@@ -600,14 +612,15 @@ impl Drop for Writer {
     fn drop(&mut self) {
         let end = Instant::now() + LAST_SEALING_TIME;
         while let Some(sealer) = &self.sealer {
-            let is_stopped = sealer.stop.load(Ordering::Relaxed);
+            let is_stopped = sealer.stop.is_set();
             let left = end.saturating_duration_since(Instant::now());
             // It sends nothing: this is its end, or a timeout.
-            if is_stopped || sealer.ended.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
-                return self.pause_sealing();
+            if sealer.ended.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+                self.abort_sealing();
+                return self.wait_for_sealer();
             }
             self.wait_for_sealer();
-            if self.is_sealing_due {
+            if self.is_sealing_due && !is_stopped {
                 self.start_sealing();
             }
         }

@@ -17,7 +17,7 @@ use super::handle::{ChangeError, RecorderHandle, read, write};
 use super::history::History;
 use super::recovery::{self, newest_snapshot};
 use crate::event::{Event, Offset};
-use crate::event_log::{LogError, OsVfs};
+use crate::event_log::{LogError, OsVfs, StopFlag};
 use crate::state::{CowSnapshot, CowSnapshotLost, Differences, PackedImage, State, StateImage};
 
 /// How an image is compressed: quickly.
@@ -100,7 +100,8 @@ impl RecorderHandle {
     /// async code.
     pub fn image(&self) -> StateImage {
         loop {
-            if let Ok(image) = self.shared.finish_cow_snapshot(self.begin_cow_snapshot()) {
+            let copied = self.shared.finish_cow_snapshot(self.begin_cow_snapshot(), &StopFlag::default());
+            if let Ok(image) = copied {
                 return image;
             }
         }

@@ -10,6 +10,7 @@ use super::clock::{Clock, ClockDoubt, TimeFloor};
 use super::history::History;
 use super::retention::PendingDeletion;
 use crate::event::{Event, Probe, Timestamp};
+use crate::event_log::{StopFlag, Stopped};
 use crate::state::{CowSnapshot, CowSnapshotLost, State, StateImage};
 use dot11::MacAddr;
 
@@ -117,16 +118,27 @@ impl Shared {
         }
     }
 
-    /// Completes the copy shard by shard. Recording goes on in between.
+    /// Completes the copy shard by shard, unless it is stopped. Recording goes on in between.
     pub(super) fn finish_cow_snapshot(
         &self,
         mut snapshot: CowSnapshot,
-    ) -> Result<StateImage, CowSnapshotLost> {
+        stop: &StopFlag,
+    ) -> Result<StateImage, CopyError> {
         while !snapshot.is_complete() {
+            stop.check()?;
             snapshot.copy_shard(&read(&self.state))?;
         }
         Ok(snapshot.into_image())
     }
+}
+
+/// A copy of the state was not completed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CopyError {
+    #[error(transparent)]
+    Lost(#[from] CowSnapshotLost),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 pub(super) type CapturingSince = Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>;

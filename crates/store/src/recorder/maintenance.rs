@@ -224,8 +224,8 @@ impl Recorder {
     /// and to an older state store.
     pub(super) fn rescue_state(&mut self) -> Result<(), LogError> {
         self.finish_thinning();
-        // Two must not write snapshots at the same time. Its segments stay until the next.
-        let _ = self.segment_pruner.finish();
+        // Two must not write snapshots at the same time.
+        self.segment_pruner.stop();
         let snapshots = Snapshots::of(&self.settings.data_dir);
         let newest = snapshots.list()?.first().map(SnapshotFile::offset);
         if newest.is_some() && newest == self.rescue_snapshot {

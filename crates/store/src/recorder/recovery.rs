@@ -10,6 +10,7 @@
 //! - A store that another process has locked is an error. Whatever else is wrong with the store, it is made again.
 
 use std::collections::BTreeSet;
+use std::io::BufReader;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,7 +19,9 @@ use tracing::{info, warn};
 
 use super::error::RecorderError;
 use crate::event::{Offset, Timestamp};
-use crate::event_log::{Entry, Events, LogError, RecoveredLog, SnapshotFile, SnapshotFileError, Snapshots};
+use crate::event_log::{
+    Entry, Events, LogError, RecoveredLog, SnapshotFile, SnapshotFileError, Snapshots, StopFlag, Stoppable,
+};
 use crate::state::{SnapshotError, State, StateImage, StateStore, StateStoreError};
 
 /// Damaged places that are logged one by one; the rest are counted.
@@ -110,7 +113,21 @@ pub(super) fn write_snapshot(
     image: &StateImage,
     time: Timestamp,
 ) -> Result<(), SnapshotFileError> {
-    snapshots.write(image.next_offset(), |file| image.write_to(time, file), |file| image.verify(file))
+    write_snapshot_until(&StopFlag::default(), snapshots, image, time)
+}
+
+/// As [`write_snapshot`]. Fails within a row once `stop` is set; then the older snapshots are there, and no new file.
+pub(super) fn write_snapshot_until(
+    stop: &StopFlag,
+    snapshots: &Snapshots,
+    image: &StateImage,
+    time: Timestamp,
+) -> Result<(), SnapshotFileError> {
+    snapshots.write(
+        image.next_offset(),
+        |file| image.write_to(time, Stoppable::new(file, stop)),
+        |file| image.verify(BufReader::new(Stoppable::new(file, stop))),
+    )
 }
 
 /// Saves a state that is ahead of the log as a snapshot, so that a rebuild keeps it too.

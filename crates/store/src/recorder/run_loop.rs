@@ -212,10 +212,10 @@ impl Recorder {
             });
             self.recreate_store();
             let stop = received == Ok(0) || self.process(&mut batch);
-            self.run_due_tasks();
             if stop && self.taken_over.is_none() {
                 return self.finish();
             }
+            self.run_due_tasks();
             if let Some(taken_over) = self.taken_over.take() {
                 return Err(self.leave_to(taken_over));
             }
@@ -474,6 +474,8 @@ impl Recorder {
         }
     }
 
+    /// Writes what there is. Whatever else is being done is ended soon, however much of it there is: the next start goes
+    /// on with it.
     fn finish(mut self) -> Result<(), RecorderError> {
         self.finish_thinning();
         let bytes = self.log.unsynced_bytes();
@@ -490,6 +492,7 @@ impl Recorder {
         self.checkpoint();
         self.shared.clock.save(true);
         if let Some(before) = self.segment_pruner.finish() {
+            self.log.abort_sealing();
             self.log.remove_before(before)?;
         }
         Ok(())

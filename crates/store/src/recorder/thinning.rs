@@ -20,7 +20,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use tracing::{info, warn};
@@ -29,7 +28,7 @@ use super::handle::{Shared, read, write};
 use super::retention::surplus_bytes;
 use super::run_loop::Recorder;
 use crate::event::{AlertDecision, DeviceKey, Event, EventKind, Offset, Probe};
-use crate::event_log::{LogError, SealedSegment, SegmentThinner, Snapshots, ThinnedSegment};
+use crate::event_log::{LogError, SealedSegment, SegmentThinner, Snapshots, StopFlag, ThinnedSegment};
 use crate::state::State;
 use dot11::MacAddr;
 
@@ -64,8 +63,7 @@ pub(super) struct LogThinner {
 
 struct Job {
     thread: JoinHandle<Vec<Outcome>>,
-    /// Makes it end soon.
-    stop: Arc<AtomicBool>,
+    stop: StopFlag,
 }
 
 /// What became of a segment: `None` if it is as it was.
@@ -84,7 +82,7 @@ impl Recorder {
     /// Ends the thinning after the segment at hand, if there is one, and notes the result.
     pub(super) fn finish_thinning(&mut self) {
         let Some(Job { thread, stop }) = self.log_thinner.job.take() else { return };
-        stop.store(true, Ordering::Relaxed);
+        stop.set();
         let Ok(outcomes) = thread.join() else {
             warn!(event = "log_thinning_failed", "the thread that thins the log panicked");
             return;
@@ -139,8 +137,8 @@ impl Recorder {
             }
             return is_any;
         }
-        let (shared, stop) = (Arc::clone(&self.shared), Arc::<AtomicBool>::default());
-        let is_stopped = Arc::clone(&stop);
+        let (shared, stop) = (Arc::clone(&self.shared), StopFlag::default());
+        let is_stopped = stop.clone();
         let thin = move || thin_all(&shared, &thinners, surplus, &is_stopped);
         match thread::Builder::new().name("thin".to_owned()).spawn(thin) {
             Ok(thread) => self.log_thinner.job = Some(Job { thread, stop }),
@@ -169,7 +167,7 @@ fn densest_first(segments: &[SealedSegment]) -> Vec<SealedSegment> {
 }
 
 /// Thins segments until so many bytes are freed.
-fn thin_all(shared: &Shared, segments: &[SegmentThinner], surplus: u64, stop: &AtomicBool) -> Vec<Outcome> {
+fn thin_all(shared: &Shared, segments: &[SegmentThinner], surplus: u64, stop: &StopFlag) -> Vec<Outcome> {
     let (mut outcomes, mut freed) = (Vec::new(), 0);
     for segment in segments {
         if freed >= surplus {
@@ -179,7 +177,7 @@ fn thin_all(shared: &Shared, segments: &[SegmentThinner], surplus: u64, stop: &A
             warn!(event = "log_thinning_failed", %error, "could not thin a segment of the log");
             None
         });
-        if thinned.is_none() && stop.load(Ordering::Relaxed) {
+        if thinned.is_none() && stop.is_set() {
             break;
         }
         freed += thinned.as_ref().map_or(0, |thinned| thinned.freed);
@@ -191,9 +189,9 @@ fn thin_all(shared: &Shared, segments: &[SegmentThinner], surplus: u64, stop: &A
 fn thin(
     shared: &Shared,
     segment: &SegmentThinner,
-    stop: &AtomicBool,
+    stop: &StopFlag,
 ) -> Result<Option<ThinnedSegment>, LogError> {
-    let go_on = || match stop.load(Ordering::Relaxed) {
+    let go_on = || match stop.is_set() {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
     };
@@ -208,6 +206,9 @@ fn thin(
     let mut invented = census.addresses_of_flood();
     let addresses: Vec<MacAddr> = invented.keys().copied().collect();
     for addresses in addresses.chunks(LOOK_UPS) {
+        if stop.is_set() {
+            return Ok(None);
+        }
         let state = read(&shared.state);
         for address in addresses.iter().filter(|address| is_known(&state, **address)) {
             invented.remove(address);
