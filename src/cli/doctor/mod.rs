@@ -41,6 +41,8 @@ struct Service {
     #[serde(default)]
     disk_remedy: Option<String>,
     #[serde(default)]
+    lost_events: u64,
+    #[serde(default)]
     clock_doubt: Option<ClockDoubt>,
     #[serde(default)]
     telegram_waits: Vec<RequestedWait>,
@@ -95,6 +97,8 @@ fn examine(data: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
     let statuses = service.as_ref().map(|service| service.sources.as_slice());
     findings.extend(sources::check(&config.capture.sources, statuses));
     findings.extend(disk_and_clock(&config, service.as_ref()));
+    let lost_events = service.as_ref().map_or(0, |service| service.lost_events);
+    findings.extend(system::damage(&system::damaged_files(&config.data_dir), lost_events));
     findings.extend(match service {
         Some(service) => {
             let waits = service.telegram_waits.iter();

@@ -17,7 +17,7 @@ use store::recorder::ClockDoubt;
 use super::Service;
 use super::finding::Finding;
 use crate::config::ZoneOrigin;
-use crate::text::format::shown_time;
+use crate::text::format::{pluralize, shown_time};
 use crate::vendor;
 
 /// Numbers of capabilities (linux/capability.h).
@@ -218,6 +218,39 @@ pub(super) fn disk_space(free: io::Result<u64>, may_grow: Option<u64>, segment: 
     }
 }
 
+/// The files that were moved aside because a part of them could not be read, in order.
+pub(super) fn damaged_files(data_dir: &Path) -> Vec<PathBuf> {
+    let folders = ["events", "snapshots"].map(|folder| fs::read_dir(data_dir.join(folder)));
+    let files = folders.into_iter().flatten().flatten().flatten().map(|entry| entry.path());
+    let is_damaged =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(".damaged"));
+    let mut damaged: Vec<PathBuf> = files.filter(is_damaged).collect();
+    damaged.sort();
+    damaged
+}
+
+/// What the disk, or a person, took from the log; `None` if nothing is known of any loss.
+pub(super) fn damage(files: &[PathBuf], lost_events: u64) -> Option<Finding> {
+    let lost = (lost_events > 0).then(|| pluralize(lost_events, "event was lost", "events were lost"));
+    let aside = files.first().map(|first| match files.len() - 1 {
+        0 => format!("a damaged file was moved to {}", first.display()),
+        others => format!(
+            "damaged files were moved to {} and {}",
+            first.display(),
+            pluralize(others as u64, "other", "others")
+        ),
+    });
+    let summary = [lost, aside].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let remedy = match files {
+        [] => "if nobody removed files of the data directory, check the disk: sudo smartctl -a DEVICE",
+        _ => {
+            "check the disk: sudo smartctl -a DEVICE. What could be read is in the log; delete the files when you no \
+              longer need them"
+        }
+    };
+    (!summary.is_empty()).then(|| Finding::unknown("Log", summary).with_remedy(remedy))
+}
+
 /// What is known about the clock.
 #[derive(Debug)]
 pub(super) struct Clock {
@@ -407,6 +440,22 @@ mod tests {
         ✗ Disk space: only 100 MiB free
             → free disk space, set data_dir to a larger disk, or lower retention.log_mebibytes
         ! Disk space: cannot be checked: no such device
+        ");
+    }
+
+    #[test]
+    fn damage_of_the_log_is_told() {
+        let files = |count| (0..count).map(|number| format!("/data/events/{number}.ndjson.damaged").into());
+        let files = |count| files(count).collect::<Vec<PathBuf>>();
+        assert!(damage(&[], 0).is_none());
+        let found = [damage(&files(1), 12), damage(&files(3), 0), damage(&[], 1)];
+        insta::assert_snapshot!(all(&found.map(Option::unwrap)), @r"
+        ! Log: 12 events were lost; a damaged file was moved to /data/events/0.ndjson.damaged
+            → check the disk: sudo smartctl -a DEVICE. What could be read is in the log; delete the files when you no longer need them
+        ! Log: damaged files were moved to /data/events/0.ndjson.damaged and 2 others
+            → check the disk: sudo smartctl -a DEVICE. What could be read is in the log; delete the files when you no longer need them
+        ! Log: 1 event was lost
+            → if nobody removed files of the data directory, check the disk: sudo smartctl -a DEVICE
         ");
     }
 

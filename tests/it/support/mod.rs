@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub mod allocations;
+pub mod bad_sector;
 pub mod bot_api;
 pub mod exposition;
 pub mod faulty_disk;

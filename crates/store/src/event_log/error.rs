@@ -45,7 +45,7 @@ impl LogError {
         &self.source
     }
 
-    pub(super) fn into_io(self) -> io::Error {
+    pub(crate) fn into_io(self) -> io::Error {
         self.source
     }
 

@@ -2,7 +2,7 @@
 //! can tell apart and complete or remove.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -323,6 +323,18 @@ impl LogDir {
             file.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed())?;
         file.sync_all().map_err(LogError::new("fsync", &temporary))?;
         file.length().map_err(failed())
+    }
+
+    /// Whether the disk takes and returns something else than the file at `path`: a few bytes under its temporary name.
+    pub(super) fn works_beside(&self, path: &Path) -> Result<(), LogError> {
+        const BYTES: &[u8] = b"probewatch\n";
+        let temporary = segment::temporary_path(path);
+        let write = |file: &mut dyn Write| file.write_all(BYTES).map_err(LogError::new("write", &temporary));
+        self.write_temporary(path, false, write)?;
+        let mut read = Vec::new();
+        let mut file = self.open(&temporary, OpenMode::Read)?;
+        file.read_to_end(&mut read).map_err(LogError::new("read", &temporary))?;
+        self.remove(&temporary)
     }
 
     /// Renames the temporary file to `path`. A file there is replaced at once.

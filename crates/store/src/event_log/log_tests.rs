@@ -1,11 +1,13 @@
 //! Logs in a folder: what was synced is read again, whatever happens to the files, and each offset is accounted for.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::test_disk::BadSectors;
 use super::*;
 use crate::event::{Event, EventKind, Offset, Probe};
 use dot11::{MacAddr, RequestedSsid};
@@ -545,4 +547,112 @@ fn the_end_of_a_writer_does_not_wait_for_a_seal_that_is_aborted() {
     let mut writer = log.into_writer(rotation(1_000)).unwrap();
     wait_for_sealing(&mut writer);
     assert_eq!(files(folder.path(), ".ndjson").len(), 1, "the next one goes on with the rest");
+}
+
+/// The lines of a text, with the bytes that they take in it.
+fn line_ranges(text: &[u8]) -> Vec<std::ops::Range<u64>> {
+    let mut end = 0;
+    let lines = text.split_inclusive(|byte| *byte == b'\n').map(|line| {
+        let start = end;
+        end += line.len() as u64;
+        start..end
+    });
+    lines.collect()
+}
+
+#[test]
+fn a_bad_sector_in_the_last_segment_costs_its_own_events_alone() {
+    const BLOCK: u64 = 4096;
+    for at in ["start", "middle", "two", "end", "all"] {
+        let (folder, path) = open_log(500);
+        let before = fs::read(&path).unwrap();
+        let length = before.len() as u64;
+        assert!(length > 12 * BLOCK);
+        let bad = match at {
+            "start" => vec![0..1],
+            "middle" => vec![5 * BLOCK..6 * BLOCK],
+            "two" => vec![2 * BLOCK..2 * BLOCK + 1, 8 * BLOCK..8 * BLOCK + 1],
+            "end" => vec![length - 1..length],
+            _ => vec![0..length],
+        };
+        let disk = BadSectors::default();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        bad.iter().for_each(|bad| disk.add(name, bad.clone()));
+        let is_bad = |line: &std::ops::Range<u64>| {
+            let blocks =
+                |bad: &std::ops::Range<u64>| bad.start / BLOCK * BLOCK..bad.end.next_multiple_of(BLOCK);
+            bad.iter().map(blocks).any(|bad| line.start < bad.end && bad.start < line.end)
+        };
+        let whole: Vec<u64> = (0..)
+            .zip(line_ranges(&before))
+            .filter(|(_, line)| !is_bad(line))
+            .map(|(number, _)| number)
+            .collect();
+
+        let log = recover_on(Arc::new(disk.clone()), folder.path()).unwrap();
+        let (events, damage) = read_damaged(&log);
+        assert!(damage.is_empty(), "{at}: {damage:?}");
+        let (kept, lost) = split(&events);
+        assert_eq!(kept, whole, "{at}");
+        assert_eq!(log.salvaged_before(Offset::MAX), lost.len() as u64, "{at}");
+        assert_eq!(log.salvaged_before(Offset(0)), 0);
+        assert_eq!(fs::read(files(folder.path(), ".damaged").remove(0)).unwrap(), before, "{at}");
+        assert_eq!(log.total_bytes(), bytes_of(folder.path()));
+        // Recording goes on, and the next start finds nothing to do.
+        let next = log.next_offset();
+        let mut writer = log.into_writer(rotation(u64::MAX)).unwrap();
+        assert_eq!(writer.append(&event(1)), Ok(next));
+        writer.sync().unwrap();
+        drop(writer);
+        let again = recover_on(Arc::new(disk), folder.path()).unwrap();
+        assert_eq!(again.salvaged_before(Offset::MAX), 0, "{at}");
+        assert_eq!(again.next_offset(), next.next(), "{at}");
+        assert_eq!(read_damaged(&again).0[..events.len()], events, "{at}");
+        assert_eq!(files(folder.path(), ".damaged").len(), 1, "{at}");
+    }
+}
+
+#[test]
+fn a_read_that_fails_for_a_while_costs_nothing() {
+    for count in 1..40 {
+        let (folder, _) = open_log(EVENTS);
+        let disk = BadSectors::default();
+        disk.fail_reads(count);
+        let log = std::iter::repeat_with(|| recover_on(Arc::new(disk.clone()), folder.path()))
+            .take(50)
+            .find_map(Result::ok)
+            .unwrap();
+        assert_eq!(read(&log, 0), expected(0, EVENTS), "{count}");
+        assert_eq!(files(folder.path(), "").len(), 1, "{count}");
+    }
+}
+
+#[test]
+fn a_bad_sector_in_a_sealed_segment_prevents_no_start() {
+    let numbers = log().path().read_dir().unwrap().count();
+    for segment in 0..numbers {
+        for is_last in [false, true] {
+            let folder = log();
+            let sealed = files(folder.path(), ".zst");
+            if is_last {
+                files(folder.path(), ".ndjson").iter().for_each(|open| fs::remove_file(open).unwrap());
+            }
+            let Some(path) = sealed.get(segment) else { continue };
+            let disk = BadSectors::default();
+            disk.add(path.file_name().unwrap().to_str().unwrap(), 0..1);
+            let mut log = recover_on(Arc::new(disk.clone()), folder.path()).unwrap();
+            let (events, damage) = read_damaged(&log);
+            assert_eq!(damage.len(), 1, "{damage:?}");
+            let (kept, lost) = split(&events);
+            assert!(!lost.is_empty() && !kept.is_empty());
+            let base = damage[0].segment();
+            assert_eq!(log.repair(&BTreeSet::from([base])).unwrap(), BTreeSet::from([base]));
+            let (after, damage) = read_damaged(&log);
+            assert_eq!((after, damage.len()), (events, 0));
+            let next = log.next_offset();
+            let mut writer = log.into_writer(rotation(u64::MAX)).unwrap();
+            assert_eq!(writer.append(&event(1)), Ok(next));
+            writer.sync().unwrap();
+        }
+    }
 }

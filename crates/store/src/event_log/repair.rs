@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::ops::Range;
 
 use super::codec::encode_line;
 use super::corruption::Corruption;
 use super::error::LogError;
 use super::log_dir::LogDir;
 use super::segment::{self, Segment};
-use super::segment_scanner::{Scanned, SegmentScanner};
+use super::segment_scanner::{Scanned, SegmentScanner, Unreadable};
 use crate::event::{Event, Offset};
 
 /// A whole segment under its temporary name. [`LogDir::stage_replacement`] is the next step.
@@ -18,8 +19,15 @@ pub(super) struct RepairedSegment {
     pub(super) corruption: Corruption,
     /// The length of the whole segment.
     pub(super) bytes: u64,
+    /// The events that it lacks.
+    pub(super) lost: Vec<Range<Offset>>,
+}
+
+impl RepairedSegment {
     /// How many events it lacks.
-    pub(super) lost: u64,
+    pub(super) fn lost_count(&self) -> u64 {
+        self.lost.iter().map(|lost| lost.end.0 - lost.start.0).sum()
+    }
 }
 
 /// Who found a segment corrupt.
@@ -73,8 +81,12 @@ pub(super) fn prepare(
     until: Offset,
     found_by: FoundBy,
 ) -> Result<Option<RepairedSegment>, LogError> {
-    let mut scanner = SegmentScanner::open(dir, segment, until, Offset::default())?;
-    let (mut first, mut count) = (None, 0);
+    let unreadable = match found_by {
+        FoundBy::Reader => Unreadable::Skip,
+        FoundBy::Writer => Unreadable::Fail,
+    };
+    let mut scanner = SegmentScanner::open_with(dir, segment, (until, Offset::default()), unreadable)?;
+    let (mut first, mut gone) = (None, Vec::new());
     let bytes = dir.write_temporary(&segment.path, segment.sealed, |file| {
         let failed = || LogError::new("write the whole part of", &segment.path);
         while let Some(part) = scanner.next() {
@@ -90,7 +102,7 @@ pub(super) fn prepare(
                     return Err(error);
                 }
                 Scanned::Corrupt(corruption, lost) => {
-                    count += lost_count(&lost);
+                    gone.extend(lost.as_ref().map(|(offset, event)| *offset..event.end(*offset)));
                     write_lost(file, lost).map_err(failed())?;
                     first.get_or_insert(corruption);
                 }
@@ -99,14 +111,14 @@ pub(super) fn prepare(
         if found_by == FoundBy::Writer && scanner.end() < until {
             let (from, to) = (scanner.end(), until);
             let gap = Corruption::Gap { from, to };
-            count += to.0 - from.0;
+            gone.push(from..to);
             write_lost(file, gap.lost(from..to)).map_err(failed())?;
             first.get_or_insert(gap);
         }
         Ok(())
     })?;
     match first {
-        Some(corruption) => Ok(Some(RepairedSegment { corruption, bytes, lost: count })),
+        Some(corruption) => Ok(Some(RepairedSegment { corruption, bytes, lost: gone })),
         None => {
             dir.remove(&segment::temporary_path(&segment.path))?;
             Ok(None)
@@ -120,10 +132,6 @@ fn fill_gap(dir: &LogDir, from: Offset, until: Offset) -> Result<(), LogError> {
     let lost = Corruption::Gap { from, to: until }.lost(from..until);
     dir.write_temporary(&path, true, |file| write_lost(file, lost).map_err(LogError::new("write", &path)))?;
     dir.install(&path)
-}
-
-fn lost_count(lost: &Option<(Offset, Event)>) -> u64 {
-    lost.as_ref().map_or(0, |(offset, event)| event.end(*offset).0 - offset.0)
 }
 
 fn write_lost(file: &mut dyn Write, lost: Option<(Offset, Event)>) -> io::Result<()> {

@@ -8,6 +8,7 @@ use super::codec::{LogLine, count_line_starts};
 use super::corruption::Corruption;
 use super::error::LogError;
 use super::log_dir::LogDir;
+use super::salvage_reader::SalvageReader;
 use super::segment::Segment;
 use super::vfs::OpenMode;
 use super::zstd_reader::ZstdReader;
@@ -27,14 +28,35 @@ pub(super) struct LineReader {
     line: Vec<u8>,
 }
 
+/// What a reader makes of a part of an open segment that the disk does not return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// It reads on after it, and has a damaged line in its place.
+    Skip,
+    /// Reading fails.
+    Fail,
+}
+
 impl LineReader {
     pub(super) fn open(dir: &LogDir, segment: &Segment) -> Result<Self, LogError> {
+        Self::open_with(dir, segment, Unreadable::Skip)
+    }
+
+    pub(super) fn open_with(
+        dir: &LogDir,
+        segment: &Segment,
+        unreadable: Unreadable,
+    ) -> Result<Self, LogError> {
         let path = &segment.path;
         let text: Box<dyn Read + Send> = if segment.sealed {
             Box::new(ZstdReader::open(dir, path)?)
         } else {
             // The writer may be appending after that.
-            Box::new(dir.open(path, OpenMode::Read)?.take(segment.bytes))
+            let (file, bytes) = (dir.open(path, OpenMode::Read)?, segment.bytes);
+            match unreadable {
+                Unreadable::Skip => Box::new(SalvageReader::new(file, bytes)),
+                Unreadable::Fail => Box::new(file.take(bytes)),
+            }
         };
         let reader = BufReader::with_capacity(READ_SIZE, text);
         Ok(Self { path: path.clone(), reader, line: Vec::new() })
@@ -153,10 +175,19 @@ impl SegmentScanner {
         until: Offset,
         from: Offset,
     ) -> Result<Self, LogError> {
+        Self::open_with(dir, segment, (until, from), Unreadable::Skip)
+    }
+
+    pub(super) fn open_with(
+        dir: &LogDir,
+        segment: &Segment,
+        (until, from): (Offset, Offset),
+        unreadable: Unreadable,
+    ) -> Result<Self, LogError> {
         Ok(Self {
             segment: segment.clone(),
             from,
-            lines: LineReader::open(dir, segment)?,
+            lines: LineReader::open_with(dir, segment, unreadable)?,
             line_number: 0,
             checker: OffsetChecker::new(segment.base, until),
             run: None,

@@ -126,7 +126,7 @@ impl RecoveredLog {
     /// # Errors
     /// [`LogError`] if the last segment cannot be opened or a new one cannot be created.
     pub fn into_writer(self, rotation: Rotation) -> Result<Writer, LogError> {
-        let Self { dir, mut index, end, next } = self;
+        let Self { dir, mut index, end, next, salvaged: _ } = self;
         // After a gap a new segment begins.
         let last = index.segments.pop_if(|last| !last.sealed && (next == end || last.bytes == 0));
         let (segment, file) = match last {
@@ -401,9 +401,9 @@ impl Writer {
         }
         let synced = Segment { bytes: self.synced_bytes, ..self.segment.clone() };
         if let Some(repaired) = repair::prepare(&self.dir, &synced, self.synced, FoundBy::Writer)? {
+            self.lost += repaired.lost_count();
             self.corruption.push(repaired.corruption);
             self.dir.stage_replacement(path)?;
-            self.lost += repaired.lost;
             self.synced_bytes = repaired.bytes;
             self.index.add_quarantined(self.dir.replace_segment(path)?);
         }

@@ -5,14 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::recorder_tests::{
     Running, address, captured, check, no_progress, probe, recorded, segments, settings, state_at_start,
 };
 use super::*;
 use crate::event::{Event, EventKind, NamedBy};
-use crate::event_log::{FileId, FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
+use crate::event_log::test_disk::BadSectors;
+use crate::event_log::{FileId, FileMetadata, OpenMode, OsVfs, Rotation, Vfs, VfsFile};
 
 /// A file system on which writes fail while the flag is set.
 #[derive(Debug, Clone, Default)]
@@ -234,4 +235,63 @@ fn a_log_that_somebody_deletes_under_the_recorder_costs_the_state_nothing() {
     assert_eq!(state_at_start(dir.path()), after);
     fs::remove_dir_all(dir.path().join("state")).unwrap();
     assert_eq!(state_at_start(dir.path()), after);
+}
+
+#[test]
+fn a_bad_sector_in_the_open_segment_costs_the_state_nothing_and_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = BadSectors::default();
+    let on_disk = || RecorderSettings {
+        vfs: Arc::new(disk.clone()),
+        rotation: Rotation { bytes: u64::MAX, age: Duration::MAX },
+        ..settings(dir.path())
+    };
+    let running = Running::start(on_disk());
+    running.record((0..100).map(probe));
+    running.use_everything();
+    running.record((100..200).map(probe));
+    let before = running.stop();
+    let name = segments(dir.path()).pop().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    disk.add(&name, 8192..8193);
+
+    let running = Running::start(on_disk());
+    let lost = running.handle.losses().history_at_start.load(Ordering::Relaxed);
+    assert!((10..60).contains(&lost), "{lost}");
+    assert_eq!(running.handle.disk_error(), None);
+    running.record((200..220).map(probe));
+    let after = running.stop();
+    assert_eq!(after.totals().probes, before.totals().probes + 20);
+    assert_eq!(after.totals().lost_events, lost);
+    assert_eq!(after.name_of(address(1)), Some("Zoë"));
+    let report = check(dir.path());
+    assert_eq!((report.damaged, report.differences.count), (0, 0), "{report:?}");
+    assert_eq!(state_at_start(dir.path()), after);
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    assert_eq!(state_at_start(dir.path()), after);
+
+    // Without the state, the rest of the log gives one, and its end is no other than before.
+    let other = tempfile::tempdir().unwrap();
+    fs::create_dir(other.path().join("events")).unwrap();
+    let damaged = segments(dir.path()).into_iter().find(|path| path.extension() == Some("damaged".as_ref()));
+    fs::copy(damaged.unwrap(), other.path().join("events").join(&name)).unwrap();
+    disk.add(&name, 8192..8193);
+    let running = Running::start(RecorderSettings { data_dir: other.path().to_owned(), ..on_disk() });
+    let state = running.stop();
+    assert_eq!(state.next_offset(), before.next_offset());
+    assert_eq!(state.totals().lost_events, lost);
+    assert!(state.totals().probes < before.totals().probes);
+    assert_eq!(check(other.path()).damaged, 0);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_opened_prevents_no_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = recorded(dir.path());
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    // A folder can be listed and not be read, like a file on a bad sector.
+    let snapshot = dir.path().join("snapshots").join(format!("{:020}.ndjson.zst", before.next_offset().0));
+    fs::create_dir_all(&snapshot).unwrap();
+    assert_eq!(state_at_start(dir.path()), before);
+    assert!(!snapshot.exists(), "it is moved aside");
+    assert_eq!(state_at_start(dir.path()), before);
 }

@@ -10,7 +10,7 @@
 //! - A store that another process has locked is an error. Whatever else is wrong with the store, it is made again.
 
 use std::collections::BTreeSet;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -70,11 +70,11 @@ pub(super) fn open_state(data_dir: &Path, log: &mut RecoveredLog) -> Result<Open
     let mut attempts = MAX_ATTEMPTS;
     // How far a snapshot was ahead of the log.
     let mut ahead = 0;
-    let (store, mut state) = loop {
+    let (store, mut state, begun) = loop {
         let (store, mut state) = match checkpoint(data_dir, log, &snapshots)? {
             Ok((store, state)) => (Some(store), state),
             Err(unusable) => {
-                let state = newest_snapshot(&snapshots, &mut |file, error| quarantine(file, &error))?;
+                let state = newest_snapshot(&snapshots, &mut quarantine)?;
                 log_rebuild(log, &state, &unusable);
                 // A snapshot alone, as an import leaves it, follows from no log that was here.
                 if log.next_offset() > Offset::default() {
@@ -84,19 +84,25 @@ pub(super) fn open_state(data_dir: &Path, log: &mut RecoveredLog) -> Result<Open
                 (None, state)
             }
         };
+        let begun = state.next_offset();
         let damaged = catch_up(&mut state, log, &mut log_progress(log.next_offset()));
         attempts -= 1;
         if repair(log, &damaged) || attempts == 0 {
-            break (store, state);
+            break (store, state, begun);
         }
     };
+    // The state has the effects of what the disk did not return before that.
+    let salvaged = log.salvaged_before(begun);
+    if salvaged > 0 {
+        keep_beside_log(&snapshots, &state);
+    }
     if store.is_some() {
         let lost = log.next_offset()..state.next_offset();
         let lost_tail = Some(lost).filter(|lost| !lost.is_empty());
         if let Some(lost) = &lost_tail {
             keep_ahead_of_log(&snapshots, &state, lost);
         }
-        let lost = lost_tail.as_ref().map_or(0, |lost| lost.end.0 - lost.start.0);
+        let lost = salvaged + lost_tail.as_ref().map_or(0, |lost| lost.end.0 - lost.start.0);
         return Ok(OpenedState { store, state, lost_tail, lost });
     }
     let store = make_store(data_dir, &state)
@@ -104,7 +110,7 @@ pub(super) fn open_state(data_dir: &Path, log: &mut RecoveredLog) -> Result<Open
     if store.is_ok() {
         state.mark_saved();
     }
-    Ok(OpenedState { store: store.ok(), state, lost_tail: None, lost: ahead })
+    Ok(OpenedState { store: store.ok(), state, lost_tail: None, lost: ahead + salvaged })
 }
 
 /// Writes a snapshot of this time, and reads it back.
@@ -137,6 +143,11 @@ fn keep_ahead_of_log(snapshots: &Snapshots, state: &State, lost: &Range<Offset>)
         from = %lost.start, until = %lost.end,
         "the end of the log is missing; the events in between are lost, but not their effects"
     );
+    keep_beside_log(snapshots, state);
+}
+
+/// Saves a state that has the effects of events which the log has lost as a snapshot, so that a rebuild has them too.
+fn keep_beside_log(snapshots: &Snapshots, state: &State) {
     if let Err(error) = write_snapshot(snapshots, &state.image(), Timestamp::now()) {
         warn!(event = "snapshot_failed", %error, "a rebuild of the state would forget the effects of the lost events");
     }
@@ -206,13 +217,19 @@ pub(super) fn checkpoint(
 /// The state of the newest readable snapshot, or the empty state if there is none. Passes the others to `unreadable`.
 ///
 /// # Errors
-/// [`LogError`] if a snapshot cannot be opened or the folder cannot be listed.
+/// [`LogError`] if a snapshot was removed meanwhile or the folder cannot be listed.
 pub(super) fn newest_snapshot(
     snapshots: &Snapshots,
     unreadable: &mut dyn FnMut(&SnapshotFile, SnapshotError) -> Result<(), LogError>,
 ) -> Result<State, LogError> {
     for file in snapshots.list()? {
-        match State::from_snapshot(file.open()?) {
+        let opened = match file.open() {
+            Err(error) if error.io().kind() != io::ErrorKind::NotFound => {
+                Err(SnapshotError::Read(error.into_io()))
+            }
+            opened => Ok(opened?),
+        };
+        match opened.and_then(State::from_snapshot) {
             Ok(state) if state.next_offset() == file.offset() => return Ok(state),
             Ok(_) => {
                 let why = "it is of another offset than its name".to_owned();
@@ -224,15 +241,20 @@ pub(super) fn newest_snapshot(
     Ok(State::default())
 }
 
-fn quarantine(file: &SnapshotFile, error: &SnapshotError) -> Result<(), LogError> {
-    let moved_to = file.quarantine()?;
-    warn!(
-        event = "snapshot_quarantined",
-        path = %file.path().display(),
-        moved_to = %moved_to.display(),
-        %error,
-        "moved an unreadable snapshot aside"
-    );
+fn quarantine(file: &SnapshotFile, error: SnapshotError) -> Result<(), LogError> {
+    match file.quarantine() {
+        Ok(moved_to) => warn!(
+            event = "snapshot_quarantined",
+            path = %file.path().display(),
+            moved_to = %moved_to.display(),
+            %error,
+            "moved an unreadable snapshot aside"
+        ),
+        Err(failure) => {
+            warn!(%failure, "could not move an unreadable snapshot aside");
+            skip_snapshot(file, error)?;
+        }
+    }
     Ok(())
 }
 

@@ -1,0 +1,35 @@
+// Preloaded into a program: reads of the file whose name ends with BAD_SECTOR_FILE fail in the block at BAD_SECTOR_AT.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define BLOCK 4096
+
+// Whether the file has the bad sector. A file keeps it when it is renamed, but the tests' programs do not read it again then.
+static int is_bad(int file) {
+  char link[64], path[4096];
+  const char *name = getenv("BAD_SECTOR_FILE");
+  if (!name) return 0;
+  snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+  ssize_t length = readlink(link, path, sizeof path - 1);
+  if (length < 0) return 0;
+  path[length] = 0;
+  size_t wanted = strlen(name);
+  return (size_t)length >= wanted && strcmp(path + length - wanted, name) == 0;
+}
+
+ssize_t read(int file, void *buffer, size_t count) {
+  if (is_bad(file)) {
+    off_t at = lseek(file, 0, SEEK_CUR), bad = atol(getenv("BAD_SECTOR_AT")) / BLOCK * BLOCK;
+    if (at >= bad && at < bad + BLOCK) {
+      errno = EIO;
+      return -1;
+    }
+    if (at < bad && at + (off_t)count > bad) count = bad - at;
+  }
+  return syscall(SYS_read, file, buffer, count);
+}
