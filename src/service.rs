@@ -44,7 +44,7 @@ pub use ntp_sync::is_synchronized;
 use readiness::Readiness;
 pub use running_recorder::{RunningRecorder, recorder_settings};
 pub use sd_notify::{NotifyState, Systemd};
-pub use source_worker::{ProbeConverter, is_excluded};
+pub use source_worker::{FrameTimes, ProbeConverter, is_excluded};
 use source_worker::{Shared, SourceWorker};
 pub use watchdog::{Heartbeat, Watchdog, WatchedPart};
 

@@ -12,11 +12,11 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize, Serializer};
 use store::event::Timestamp;
 use store::recorder::{ClockDoubt, LogSize, PendingDeletion};
-use store::state::{Flood, State};
+use store::state::{DEVICE_SHARDS, Flood, State};
 
 use crate::device_counts::DeviceCounts;
 use crate::text::format::{
-    age, pluralize, reason, short_time, shown_bytes, shown_duration, shown_time, time_and_age,
+    age, is_possible, pluralize, reason, short_time, shown_bytes, shown_duration, shown_time, time_and_age,
 };
 use crate::text::{Text, printable};
 use crate::vendor;
@@ -97,7 +97,7 @@ pub struct ShownTimeZone {
 
 impl Status {
     /// The status without a running service: from a state and its log.
-    pub fn offline(state: &State, log: Option<LogSize>) -> Self {
+    pub fn offline(state: &State, log: Option<LogSize>, now: Timestamp) -> Self {
         let totals = state.totals();
         Self {
             uptime: Duration::ZERO,
@@ -109,7 +109,7 @@ impl Status {
             devices: DeviceCounts::of_state(state),
             forgotten_addresses: totals.forgotten_addresses,
             mistaken_networks_percent: state.grouping().mistaken_networks_percent(),
-            last_probe: totals.last_probe,
+            last_probe: latest_probe(state, now),
             events: state.next_offset().0,
             watches: state.watches().len(),
             alerts_waiting: state.alerts().waiting(),
@@ -128,6 +128,18 @@ impl Status {
             time_zone: None,
         }
     }
+}
+
+/// The capture time of the latest probe, without those that are later than now: logs of older versions have some, of files
+/// whose clock was ahead.
+fn latest_probe(state: &State, now: Timestamp) -> Option<Timestamp> {
+    let latest = state.totals().last_probe?;
+    if is_possible(latest, now) {
+        return Some(latest);
+    }
+    let rows = (0..DEVICE_SHARDS).flat_map(|shard| state.devices_of_shard(shard));
+    let times = rows.filter_map(|row| row.summary()).map(|device| device.last_probe);
+    times.filter(|time| is_possible(*time, now)).max().or(Some(latest))
 }
 
 /// The state of a source. The names in JSON are older than those here; scripts use them.

@@ -173,7 +173,7 @@ impl Chat {
         let sources = (self.sources)();
         let losses = self.recorder.losses();
         let disk_error = self.recorder.disk_error();
-        let offline = Status::offline(&self.recorder.state(), log.ok().flatten());
+        let offline = Status::offline(&self.recorder.state(), log.ok().flatten(), self.recorder.now());
         Status {
             uptime: self.started.elapsed(),
             sources,

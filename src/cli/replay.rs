@@ -18,7 +18,7 @@ use super::decode::{file_source, warn_of_bad_fcs};
 use super::error::CliError;
 use super::progress::FileProgress;
 use super::{local, report, runtime};
-use crate::service::{ProbeConverter, RunningRecorder, recorder_settings};
+use crate::service::{FrameTimes, ProbeConverter, RunningRecorder, recorder_settings};
 use crate::text::format::pluralize;
 
 /// Frames between two updates of the progress.
@@ -33,6 +33,7 @@ struct Summary {
     probes: u64,
     bad_fcs: u64,
     undecodable: u64,
+    impossible_times: u64,
     devices: Distinct<MacAddr>,
     /// Their hashes, to save memory.
     ssids: Distinct<u64>,
@@ -112,6 +113,8 @@ fn replay_file(
     let counters = capture.counters();
     let mut progress = FileProgress::new(source.default_name(), size_of_file(source));
     let mut converter = ProbeConverter::new(&source.default_name(), fcs.include_bad_fcs);
+    let mut times = FrameTimes::default();
+    let record = |probe| recorder.record(probe).is_ok();
     let outcome = capture.run(|frame| {
         if counters.frames.load(Relaxed).is_multiple_of(FRAMES_PER_STEP) {
             progress.at(counters.bytes.load(Relaxed));
@@ -126,12 +129,14 @@ fn replay_file(
         if let Some(ssid) = probe.probe.ssid.named() {
             summary.ssids.add(summary.hasher.hash_one(ssid));
         }
-        match recorder.record(probe) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+        match times.take(probe, recorder, record) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         }
     });
+    times.rest(record);
     drop(progress);
+    summary.impossible_times += times.impossible();
     let frames = counters.frames.load(Relaxed);
     summary.files += u64::from(outcome.is_ok() || frames > 0);
     summary.frames += frames;
@@ -169,6 +174,15 @@ fn print(summary: &mut Summary, files: u64, took: Duration) -> io::Result<()> {
             "Of the frames, {} a wrong FCS and {} undecodable",
             pluralize(summary.bad_fcs, "has", "have"),
             pluralize(summary.undecodable, "is", "are"),
+        )?;
+    }
+    if summary.impossible_times > 0 {
+        let count = summary.impossible_times;
+        let (has, counts) = if count == 1 { ("has", "it counts") } else { ("have", "they count") };
+        writeln!(
+            io::stdout(),
+            "Of the frames, {count} {has} a time in the future or before 2000; {counts} at the time of the frame before, \
+             or at an unknown time",
         )?;
     }
     Ok(())

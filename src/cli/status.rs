@@ -12,6 +12,7 @@ use crate::api::status::write_offline;
 use crate::config::Config;
 use crate::control::Client;
 use crate::status::{ShownTimeZone, Status};
+use store::event::Timestamp;
 
 pub(super) fn status(data: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
     let config = data.config()?;
@@ -42,7 +43,8 @@ fn status_locally(config: &Config, json: bool) -> Result<ExitCode, CliError> {
     drop(progress);
     let time_zone =
         ShownTimeZone { name: config.time_zone.to_string(), origin: config.time_zone_origin.to_string() };
-    let status = Status { time_zone: Some(time_zone), ..Status::offline(&state, data_dir.log_size().ok()) };
+    let offline = Status::offline(&state, data_dir.log_size().ok(), Timestamp::now());
+    let status = Status { time_zone: Some(time_zone), ..offline };
     write_offline(&no_service, &status, json, config.time_zone, io::stdout().lock())
         .map_err(CliError::io("could not print the status"))?;
     Ok(ExitCode::SUCCESS)

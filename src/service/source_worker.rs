@@ -6,6 +6,7 @@
 //! - A command runs forever: its end is a failure. A file and standard input have an end, and are not read twice. A
 //!   named pipe has none: after one writer it waits for the next.
 
+mod frame_times;
 mod open_source;
 mod probe_converter;
 mod source_clock;
@@ -15,7 +16,7 @@ mod startup_state;
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,13 +33,15 @@ use super::ServiceError;
 use super::watchdog::Heartbeat;
 use crate::config::ConfiguredSource;
 use crate::status::{HoppingFailure, SourceState, SourceStatus};
+use crate::text::format::is_possible;
+pub use frame_times::FrameTimes;
 use open_source::{OpenSource, SourceError};
 pub use probe_converter::{ProbeConverter, is_excluded};
-use source_clock::{CheckedTime, ClockNews, SourceClock, Times};
+use source_clock::{CheckedTime, ClockNews, Delay, SourceClock, Times};
 pub(super) use source_stats::DroppedFrames;
 use source_stats::SourceStats;
 pub(super) use startup_state::StartupState;
-use startup_state::is_named_pipe;
+use startup_state::{is_capture_file, is_named_pipe};
 
 /// The delay after a failure, which doubles up to the maximum.
 const FIRST_RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -70,6 +73,8 @@ pub(super) struct SourceWorker {
     status: Mutex<Status>,
     clock: SourceClock,
     hopping_failure: Arc<Mutex<Option<HoppingFailure>>>,
+    /// When its last probe counts, in microseconds since the Unix epoch; `i64::MIN` before the first.
+    last_probe: AtomicI64,
     stop: CancellationToken,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
@@ -130,6 +135,7 @@ impl SourceWorker {
             }),
             clock: SourceClock::default(),
             hopping_failure: Arc::default(),
+            last_probe: AtomicI64::new(i64::MIN),
             stop: CancellationToken::new(),
             ended: Mutex::new(Some(ended)),
         });
@@ -179,7 +185,7 @@ impl SourceWorker {
             name: self.name.clone(),
             condition: now.condition.clone(),
             remedy: now.remedy.as_deref().filter(|_| has_failed).map(str::to_owned),
-            last_frame: stats.last_frame,
+            last_frame: self.corrected(stats.last_frame),
             frames: stats.frames,
             undecodable: stats.undecodable,
             bad_fcs: stats.bad_fcs,
@@ -189,6 +195,14 @@ impl SourceWorker {
             // A source that is not open has another problem.
             hopping_failure: hopping_failure.filter(|_| now.condition == SourceState::Capturing),
         }
+    }
+
+    /// When its last frame was captured. If the clock that gave that time is wrong, its last probe tells.
+    fn corrected(&self, last_frame: Option<Timestamp>) -> Option<Timestamp> {
+        let is_right =
+            |time: &Timestamp| !self.clock.is_behind() && is_possible(*time, self.shared.recorder.now());
+        let last_probe = Some(self.last_probe.load(Ordering::Relaxed)).filter(|time| *time != i64::MIN);
+        last_frame.filter(is_right).or(last_probe.map(Timestamp::from_micros)).or(last_frame)
     }
 
     /// Frames that were lost before they were captured.
@@ -330,13 +344,21 @@ impl SourceWorker {
         }
         self.shared.startup.send_replace(());
         info!(event = "source_opened", source = %self.name, link_type = %capture.link_type(), "capturing from a source");
-        let is_live = origin.is_live();
         let recorder = &self.shared.recorder;
         let mut converter = ProbeConverter::new(&self.name, self.shared.include_bad_fcs);
+        if is_capture_file(origin) {
+            return self.capture_file(capture, converter);
+        }
+        let delay = match origin {
+            capture::Source::Interface(_) => Delay::InKernel,
+            capture::Source::Command(_) => Delay::OnConnection,
+            capture::Source::File(_) | capture::Source::Stdin => Delay::Unknown,
+        };
         capture.run(|frame| {
             let Some(mut probe) = converter.convert(frame) else { return ControlFlow::Continue(()) };
-            if is_live {
-                self.check_clock(&mut probe);
+            self.check_clock(&mut probe, delay);
+            self.note_time(&probe);
+            if origin.is_live() {
                 if let Some(dropped) = recorder.try_record(probe) {
                     converter.forget(dropped);
                 }
@@ -347,11 +369,47 @@ impl SourceWorker {
         })
     }
 
+    /// Records a capture file, whose times are its own, if they are possible.
+    fn capture_file(
+        &self,
+        capture: capture::Capture,
+        mut converter: ProbeConverter,
+    ) -> Result<(), CaptureError> {
+        let mut times = FrameTimes::default();
+        let record = |probe: CapturedProbe| {
+            self.note_time(&probe);
+            self.shared.recorder.record(probe).is_ok()
+        };
+        capture.run(|frame| {
+            let Some(probe) = converter.convert(frame) else { return ControlFlow::Continue(()) };
+            match times.take(probe, &self.shared.recorder, record) {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        })?;
+        times.rest(record);
+        if times.impossible() > 0 {
+            warn!(
+                event = "impossible_times",
+                source = %self.name,
+                count = times.impossible(),
+                "a file has frames with a time in the future or before 2000; they count at the time of the frame before \
+                 them, or at an unknown time"
+            );
+        }
+        Ok(())
+    }
+
+    /// Notes when a probe counts, for the status.
+    fn note_time(&self, captured: &CapturedProbe) {
+        self.last_probe.store(captured.probe.corrected_time().as_micros(), Ordering::Relaxed);
+    }
+
     /// Corrects or marks a probe with an impossible time; logs when that starts and ends.
-    fn check_clock(&self, captured: &mut CapturedProbe) {
+    fn check_clock(&self, captured: &mut CapturedProbe, delay: Delay) {
         let recorder = &self.shared.recorder;
         let (name, given, now) = (&self.name, captured.probe.time, recorder.now());
-        let times = Times { now, machine: Timestamp::now(), newest: recorder.time_floor() };
+        let times = Times { now, machine: Timestamp::now(), newest: recorder.time_floor(), delay };
         let CheckedTime { time, not_before, news } = self.clock.check(given, times);
         (captured.probe.time, captured.probe.not_before) = (time, not_before);
         recorder.raise_time_floor(not_before.unwrap_or(time).min(now));

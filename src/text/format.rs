@@ -7,6 +7,16 @@ use store::event::{GroupId, Timestamp};
 
 use super::{MESSAGE_LIMIT, Text, printable, utf16_length};
 
+/// How far ahead of this machine's clock another may be.
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// Whether something can have happened then, if it is `now`. Texts call other times unknown.
+pub(crate) fn is_possible(time: Timestamp, now: Timestamp) -> bool {
+    // Before 2000 nothing is possible; then the clock is not set.
+    (time >= Timestamp::YEAR_2000 || now < Timestamp::YEAR_2000)
+        && time <= now.saturating_add(CLOCK_TOLERANCE)
+}
+
 /// A phone that has no name.
 pub(crate) fn phone(id: GroupId) -> String {
     format!("phone {id}")
@@ -38,6 +48,7 @@ pub(crate) fn short_time(time: Timestamp, now: Timestamp, zone: Tz) -> String {
 pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
     let seconds = if time < now { now.abs_diff(time).as_secs() } else { 0 };
     match seconds {
+        _ if !is_possible(time, now) => "at an unknown time".to_owned(),
         0..5 => "just now".to_owned(),
         5..100 => format!("{seconds} s ago"),
         100..6_000 => format!("{} min ago", seconds / 60),
@@ -52,7 +63,10 @@ pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
 
 /// How long before `now` a time was, with the time itself.
 pub(crate) fn time_and_age(time: Timestamp, now: Timestamp, zone: Tz) -> String {
-    format!("{} ({})", age(time, now), shown_time(time, zone))
+    match is_possible(time, now) {
+        true => format!("{} ({})", age(time, now), shown_time(time, zone)),
+        false => age(time, now),
+    }
 }
 
 /// A duration in its two largest units.
@@ -154,6 +168,18 @@ mod tests {
         ] {
             assert_eq!(short_time(at(time), now, Tz::Europe__Berlin), shown, "{time}");
         }
+    }
+
+    #[test]
+    fn an_impossible_time_is_unknown() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let now = at(1_800_000_000);
+        for time in [at(0), at(946_684_799), at(-5), at(1_800_000_061), at(4_294_967_295)] {
+            assert_eq!(time_and_age(time, now, Tz::UTC), "at an unknown time");
+        }
+        assert_eq!(time_and_age(at(946_684_800), now, Tz::UTC), "9876 days ago (2000-01-01 00:00:00 UTC)");
+        assert_eq!(age(at(1_800_000_060), now), "just now");
+        assert_eq!(age(at(5), at(20)), "15 s ago", "a clock that is not set");
     }
 
     #[test]

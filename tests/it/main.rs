@@ -8,6 +8,7 @@ mod access;
 mod alerting;
 #[path = "../attack/mod.rs"]
 mod attack;
+mod bad_sectors;
 mod bot_buttons;
 mod bot_chats;
 mod capture_files;
@@ -27,6 +28,7 @@ mod flood;
 mod full_disk;
 mod group;
 mod group_roles;
+mod impossible_times;
 mod kill;
 mod layering;
 mod live_capture;

@@ -17,6 +17,7 @@ use store::state::{
 
 use super::phone::phone_name;
 use crate::device_counts::{DeviceCounts, RandomAddresses};
+use crate::text::format::is_possible;
 
 /// Entries of a page. A message has room for as many of the longest.
 pub const PAGE_ENTRIES: usize = 10;
@@ -122,7 +123,10 @@ pub fn devices(
     since: Option<Timestamp>,
     page: u32,
 ) -> DevicePage {
-    let is_recent = |brief: &DeviceSummary| since.is_none_or(|since| brief.last_probe >= since);
+    let now = recorder.now();
+    let is_recent = |brief: &DeviceSummary| {
+        since.is_none_or(|since| brief.last_probe >= since && is_possible(brief.last_probe, now))
+    };
     let phones = |group: &Group| since.map_or_else(|| group.phones(), |since| group.phones_since(since));
     collect_page(recorder, by, order, page, phones, |row| row.summary().filter(is_recent))
 }
@@ -162,6 +166,7 @@ fn collect_page(
     phones_of: impl Fn(&Group) -> Phones,
     mut summarize: impl FnMut(DeviceRow<'_>) -> Option<DeviceSummary>,
 ) -> DevicePage {
+    let now = recorder.now();
     let mut merged = MergedDevices::new(by, recorder.state().names());
     let mut top = TopItems::for_page(page);
     let (mut fixed, mut random) = (0, RandomAddresses::default());
@@ -170,7 +175,9 @@ fn collect_page(
         for row in (first..first + SHARDS_PER_LOCK).flat_map(|part| state.devices_of_shard(part)) {
             let Some(brief) = summarize(row) else { continue };
             let device = merged.device_of(&state, row.address);
-            let listed = Listed { device, address: row.address, further_addresses: 0, brief };
+            // It is no newer than what has a time that is known.
+            let is_dated = is_possible(brief.last_probe, now);
+            let listed = Listed { device, address: row.address, further_addresses: 0, is_dated, brief };
             match device {
                 Some(device) => merged.add(&state, device, listed),
                 None => {
@@ -242,16 +249,23 @@ struct Listed {
     device: Option<u32>,
     address: MacAddr,
     further_addresses: u32,
+    /// Whether it is known when it was seen last.
+    is_dated: bool,
     brief: DeviceSummary,
 }
 
 impl Listed {
+    /// By this, what has an unknown time comes last.
+    fn last_seen(&self) -> (bool, Timestamp) {
+        (self.is_dated, self.brief.last_probe)
+    }
+
     /// Merges another address of the same device.
     fn merge(&mut self, other: Self) {
         self.further_addresses += 1 + other.further_addresses;
         let probe_count = self.brief.probe_count + other.brief.probe_count;
-        if other.brief.last_probe > self.brief.last_probe {
-            (self.address, self.brief) = (other.address, other.brief);
+        if other.last_seen() > self.last_seen() {
+            (self.address, self.is_dated, self.brief) = (other.address, other.is_dated, other.brief);
         }
         self.brief.probe_count = probe_count;
     }
@@ -370,13 +384,14 @@ impl MergedDevices {
 /// A device with its sort key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ranked {
-    rank: (u64, Timestamp, Reverse<MacAddr>),
+    rank: (u64, (bool, Timestamp), Reverse<MacAddr>),
     listed: Listed,
 }
 
 impl Ranked {
     fn new(order: SortOrder, listed: Listed) -> Self {
         let Listed { address, brief, .. } = listed;
+        let last_seen = listed.last_seen();
         let first = match order {
             SortOrder::Newest => 0,
             // Starts at 1: a device without a signal comes last.
@@ -385,7 +400,7 @@ impl Ranked {
             }
             SortOrder::MostProbes => brief.probe_count,
         };
-        Self { rank: (first, brief.last_probe, Reverse(address)), listed }
+        Self { rank: (first, last_seen, Reverse(address)), listed }
     }
 }
 

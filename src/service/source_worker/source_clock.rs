@@ -1,8 +1,7 @@
 //! Whether a source's clock is behind or ahead, from the times of its frames.
 //!
-//! - A live frame was captured a moment ago. A time that is far from the newest known one
-//!   ([`RecorderHandle::time_floor`]), or before this program was built, is wrong: the frame counts at the present time, and
-//!   its probe is marked if the source's clock is behind.
+//! - A live frame was captured a moment ago ([`Delay`]). A time that is far from that is wrong: the frame counts at the
+//!   present time, and its probe is marked if the source's clock is behind.
 //! - While the machine's clock is in doubt, so are the times that it gives to frames. Such a probe counts at the recorder's
 //!   time, and is marked.
 //!
@@ -20,8 +19,22 @@ use crate::BUILT_SECONDS;
 const TOLERANCE: Duration = Duration::from_secs(60);
 
 /// How near a clock that was behind must come to count as right again. Far less than the tolerance: otherwise a clock
-/// at the edge would be reported again and again.
+/// at the edge would be reported again and again. A connection takes longer than the way from the kernel.
 const RECOVERY_TOLERANCE: Duration = Duration::from_secs(1);
+const CONNECTION_RECOVERY_TOLERANCE: Duration = Duration::from_secs(20);
+
+/// How long ago a frame that arrives was captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delay {
+    /// An interface's frame may have waited in the kernel, as while the machine slept. It is no older than the newest time
+    /// that is known ([`RecorderHandle::time_floor`]) and this program.
+    InKernel,
+    /// That of a command came through a connection: it was captured now.
+    OnConnection,
+    /// Nobody knows it of a pipe, which may give the frames of an old file. Only a time before the year 2000 is of a clock
+    /// that counts from its start.
+    Unknown,
+}
 
 /// The clock of a source.
 #[derive(Debug, Default)]
@@ -39,6 +52,19 @@ pub(super) struct Times {
     pub machine: Timestamp,
     /// The newest time of a live frame or a change.
     pub newest: Option<Timestamp>,
+    /// How old the frame may be.
+    pub delay: Delay,
+}
+
+impl Times {
+    /// The earliest time that the frame can have, and the tolerances for a clock that was right and for one that was behind.
+    fn earliest(self) -> (Timestamp, [Duration; 2]) {
+        match self.delay {
+            Delay::InKernel => (lower_bound(self.newest), [TOLERANCE, RECOVERY_TOLERANCE]),
+            Delay::OnConnection => (lower_bound(Some(self.now)), [TOLERANCE, CONNECTION_RECOVERY_TOLERANCE]),
+            Delay::Unknown => (Timestamp::YEAR_2000, [Duration::ZERO; 2]),
+        }
+    }
 }
 
 /// What a frame's time says about the clock.
@@ -63,7 +89,7 @@ pub(super) enum ClockNews {
 impl SourceClock {
     /// Checks and corrects the time of a frame.
     pub(super) fn check(&self, given: Timestamp, times: Times) -> CheckedTime {
-        let Times { now, machine, newest } = times;
+        let Times { now, machine, .. } = times;
         if machine.abs_diff(now) > TOLERANCE && given.abs_diff(machine) <= TOLERANCE {
             // It is as old as the clock says that gave it its time.
             let age = Duration::from_micros(
@@ -76,8 +102,8 @@ impl SourceClock {
         let was_ahead = self.is_ahead.swap(is_ahead, Relaxed);
         let time = if is_ahead { now } else { given };
         let was_behind = self.is_behind.load(Relaxed);
-        let tolerance = if was_behind { RECOVERY_TOLERANCE } else { TOLERANCE };
-        let is_behind = time < lower_bound(newest).saturating_sub(tolerance);
+        let (earliest, [tolerance, recovery]) = times.earliest();
+        let is_behind = time < earliest.saturating_sub(if was_behind { recovery } else { tolerance });
         self.is_behind.store(is_behind, Relaxed);
         let news = match (is_behind, was_behind) {
             (true, false) => Some(ClockNews::Behind),
@@ -116,7 +142,8 @@ mod tests {
         (time, is_marked): (i64, bool),
         news: Option<ClockNews>,
     ) {
-        let times = Times { now: at(5000), machine: at(5000), newest: newest.map(at) };
+        let newest = newest.map(at);
+        let times = Times { now: at(5000), machine: at(5000), newest, delay: Delay::InKernel };
         let not_before = is_marked.then_some(at(5000));
         assert_eq!(
             clock.check(at(given), times),
@@ -158,11 +185,54 @@ mod tests {
         check(&clock, 5, Some(-1_000_000), (5, false), Some(ClockNews::Right));
     }
 
+    /// When frames of these times count by a clock of their own, if it is 5000, and whether they are marked.
+    fn counted(delay: Delay, given: &[i64]) -> Vec<(i64, bool)> {
+        let clock = SourceClock::default();
+        let times = Times { now: at(5000), machine: at(5000), newest: None, delay };
+        let checked = given.iter().map(|given| clock.check(at(*given), times));
+        let counted =
+            checked.map(|CheckedTime { time, not_before, .. }| (not_before.unwrap_or(time), not_before));
+        let seconds = |time: Timestamp| time.as_micros() / 1_000_000 - BUILT_SECONDS;
+        counted.map(|(time, not_before)| (seconds(time), not_before.is_some())).collect()
+    }
+
+    #[test]
+    fn a_frame_of_a_command_was_captured_now_whatever_was_before_it() {
+        let of = |given: &[i64]| counted(Delay::OnConnection, given);
+        assert_eq!(
+            of(&[4940, 4939, 4979, 4980, 4941]),
+            [(4940, false), (5000, true), (5000, true), (4980, false), (4941, false)]
+        );
+        let boot = 60 - BUILT_SECONDS;
+        assert_eq!(
+            of(&[boot, boot + 130, 100, 5061, 9999]),
+            [(5000, true), (5000, true), (5000, true), (5000, false), (5000, false)]
+        );
+    }
+
+    #[test]
+    fn a_pipe_may_give_an_old_file_but_no_impossible_time() {
+        let (boot, old) = (60 - BUILT_SECONDS, 946_684_800 - BUILT_SECONDS);
+        assert_eq!(
+            counted(Delay::Unknown, &[100, old, old - 1, boot, 100, 5060, 5061]),
+            [
+                (100, false),
+                (old, false),
+                (5000, true),
+                (5000, true),
+                (100, false),
+                (5060, false),
+                (5000, false)
+            ]
+        );
+    }
+
     #[test]
     fn while_the_machines_clock_is_in_doubt_a_frame_is_as_old_as_it_says() {
         let clock = SourceClock::default();
         for machine in [900_000_000, -900_000_000] {
-            let times = Times { now: at(5000), machine: at(machine), newest: Some(at(4999)) };
+            let newest = Some(at(4999));
+            let times = Times { now: at(5000), machine: at(machine), newest, delay: Delay::InKernel };
             let check = |given| {
                 let CheckedTime { time, not_before, news } = clock.check(at(given), times);
                 assert_eq!(news, None);

@@ -71,6 +71,16 @@ pub fn is_named_pipe(origin: &capture::Source) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo())
 }
 
+/// Whether the source is a file whose frames are those of the past: no pipe, device or terminal.
+pub fn is_capture_file(origin: &capture::Source) -> bool {
+    match origin {
+        capture::Source::File(path) => std::fs::metadata(path).is_ok_and(|file| file.is_file()),
+        capture::Source::Stdin => rustix::fs::fstat(std::io::stdin())
+            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file()),
+        capture::Source::Interface(_) | capture::Source::Command(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,9 @@ impl Timestamp {
 
     /// The latest time.
     pub const MAX: Self = Self(Self::MAX_MICROS);
+    /// The beginning of the year 2000. A time before it is of a clock that was never set, or stands for one that nobody
+    /// knows.
+    pub const YEAR_2000: Self = Self(946_684_800_000_000);
     const DAY_MICROS: u64 = 86_400_000_000;
     /// The microseconds of a minute.
     pub(crate) const MINUTE_MICROS: i64 = 60_000_000;
