@@ -57,7 +57,7 @@ fn a_service_starts_on_a_bad_sector_of_the_open_segment_and_tells_it() {
     let found = service.wait_for_log_event("bad_sector", &[]);
     let lost: u64 = log_field(&found, "lost").parse().unwrap();
     assert!((5..60).contains(&lost), "{found}");
-    service.wait_until_capturing("stdin");
+    service.wait_for_log_event("webhook_registered", &[]);
     let config = service.config_path().to_str().unwrap().to_owned();
     let told = status(&config);
     // The state has the effects of what is lost.
@@ -74,8 +74,8 @@ fn a_service_starts_on_a_bad_sector_of_the_open_segment_and_tells_it() {
     let aside = files(&data_dir.join("events"), ".damaged").remove(0);
     assert_eq!(fs::read(aside).unwrap(), before);
     // Nothing is left to do.
-    service.restart();
-    service.wait_until_capturing("stdin");
+    service.restart_with(|config| config.env("BAD_SECTOR_FILE", "none"));
+    service.wait_for_log_event("webhook_registered", &[]);
     assert_eq!(status(&config)["lost_events"], lost);
     assert!(!service.has_logged("bad_sector"));
     assert!(service.terminate().success());

@@ -69,7 +69,8 @@ fn a_frame_from_the_future_among_others_counts_at_the_time_before_it() {
     let nearby = ask(&data, "/nearby 60");
     assert!(!nearby.contains(GLITCH) && !nearby.contains(OTHER), "{nearby}");
     assert!(ask(&data, "/nearby 1500").contains(GLITCH));
-    let card = ask(&data, &format!("/lookup {GLITCH}"));
+    let card = ask(&data, GLITCH);
+    assert!(card.contains("Latest probe: "), "{card}");
     assert!(!card.contains("just now") && !card.contains("2106") && !card.contains("unknown"), "{card}");
     let last = status(&data)["last_probe"].as_str().unwrap().to_owned();
     assert_eq!(last, data.json(OTHER).0["last_probe"].as_str().unwrap());
@@ -116,7 +117,7 @@ fn a_file_of_which_no_time_is_right_has_an_unknown_time() {
         assert!(devices.contains("at an unknown time"), "{name}: {devices}");
         let nearby = ask(&data, "/nearby 1440");
         assert!(!nearby.contains(GLITCH), "{name}: {nearby}");
-        let card = ask(&data, &format!("/lookup {GLITCH}"));
+        let card = ask(&data, GLITCH);
         assert!(card.contains("Latest probe: at an unknown time"), "{name}: {card}");
         assert_eq!(data.json(GLITCH).0["probe_count"], json!(2));
         assert_eq!(status(&data)["last_probe"], data.json(OTHER).0["last_probe"], "{name}");

@@ -4,13 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define BLOCK 4096
 
-// Whether the file has the bad sector. A file keeps it when it is renamed, but the tests' programs do not read it again then.
+// Whether the file has the bad sector: the first one that is read under this name. One that takes its place has none.
 static int is_bad(int file) {
+  static ino_t bad;
+  struct stat found;
   char link[64], path[4096];
   const char *name = getenv("BAD_SECTOR_FILE");
   if (!name) return 0;
@@ -19,7 +22,9 @@ static int is_bad(int file) {
   if (length < 0) return 0;
   path[length] = 0;
   size_t wanted = strlen(name);
-  return (size_t)length >= wanted && strcmp(path + length - wanted, name) == 0;
+  if ((size_t)length < wanted || strcmp(path + length - wanted, name) != 0 || fstat(file, &found) != 0) return 0;
+  if (!bad) bad = found.st_ino;
+  return bad == found.st_ino;
 }
 
 ssize_t read(int file, void *buffer, size_t count) {
