@@ -4,6 +4,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use store::event::Timestamp;
+
 use super::args::DataDirArgs;
 use super::error::CliError;
 use super::progress::Progress;
@@ -12,7 +14,6 @@ use crate::api::status::write_offline;
 use crate::config::Config;
 use crate::control::Client;
 use crate::status::{ShownTimeZone, Status};
-use store::event::Timestamp;
 
 pub(super) fn status(data: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
     let config = data.config()?;

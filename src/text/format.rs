@@ -177,7 +177,7 @@ mod tests {
         for time in [at(0), at(946_684_799), at(-5), at(1_800_000_061), at(4_294_967_295)] {
             assert_eq!(time_and_age(time, now, Tz::UTC), "at an unknown time");
         }
-        assert_eq!(time_and_age(at(946_684_800), now, Tz::UTC), "9876 days ago (2000-01-01 00:00:00 UTC)");
+        assert_eq!(time_and_age(at(946_684_800), now, Tz::UTC), "27 years ago (2000-01-01 00:00:00 UTC)");
         assert_eq!(age(at(1_800_000_060), now), "just now");
         assert_eq!(age(at(5), at(20)), "15 s ago", "a clock that is not set");
     }
