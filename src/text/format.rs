@@ -132,7 +132,8 @@ mod tests {
         let ago = |seconds: i64| age(Timestamp::from_micros(now.as_micros() - seconds * 1_000_000), now);
         let day = 86_400;
         for (seconds, shown) in [
-            (-day, "just now"),
+            (-day, "at an unknown time"),
+            (-60, "just now"),
             (4, "just now"),
             (99, "99 s ago"),
             (100, "1 min ago"),
