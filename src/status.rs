@@ -114,7 +114,7 @@ impl Status {
             watches: state.watches().len(),
             alerts_waiting: state.alerts().waiting(),
             telegram_waits: Vec::new(),
-            telegram_problems: Vec::new(),
+            telegram_problems: telegram_problems::blocking(state),
             flood: state.floods().latest(),
             lost_probes: 0,
             lost_log_lines: 0,
@@ -283,6 +283,11 @@ impl TelegramProblem {
                 shown_time(*since, zone),
                 printable(reason)
             ),
+            Self::ChatBlocks { since, reason, .. } => format!(
+                "A chat gets no alerts since {}, because it blocked the bot or is gone: {}",
+                shown_time(*since, zone),
+                printable(reason)
+            ),
         }
     }
 
@@ -290,6 +295,9 @@ impl TelegramProblem {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::ChatRefuses { .. } => "let the bot send messages in this chat: /chats says which one it is",
+            Self::ChatBlocks { .. } => {
+                "unblock the bot there and write to it, or remove the chat: /chats says which one it is"
+            }
         }
     }
 }

@@ -173,7 +173,9 @@ impl Chat {
         let sources = (self.sources)();
         let losses = self.recorder.losses();
         let disk_error = self.recorder.disk_error();
-        let offline = Status::offline(&self.recorder.state(), log.ok().flatten(), self.recorder.now());
+        let mut offline = Status::offline(&self.recorder.state(), log.ok().flatten(), self.recorder.now());
+        let mut telegram_problems = std::mem::take(&mut offline.telegram_problems);
+        telegram_problems.extend(self.telegram_problems.refusing(self.recorder.now()));
         Status {
             uptime: self.started.elapsed(),
             sources,
@@ -183,7 +185,7 @@ impl Chat {
             disk_error: disk_error.as_ref().map(|error| error.why.clone()),
             disk_remedy: disk_error.map(|error| error.remedy),
             telegram_waits: self.requested_waits.current(self.recorder.now()),
-            telegram_problems: self.telegram_problems.refusing(self.recorder.now()),
+            telegram_problems,
             clock_doubt: self.recorder.clock_doubt(),
             pending_deletion: self.recorder.pending_deletion(),
             time_zone: self.time_zone.as_deref().cloned(),

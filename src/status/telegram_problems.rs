@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use store::event::{ChatId, Timestamp};
+use store::state::{Block, State};
 
 /// The longest reason that is kept, in characters.
 const REASON_LENGTH: usize = 200;
@@ -23,6 +24,24 @@ pub enum TelegramProblem {
         /// Telegram's reason.
         reason: String,
     },
+    /// A chat blocked or removed the bot, or is gone. Its alerts are dropped.
+    ChatBlocks {
+        /// The chat.
+        chat: ChatId,
+        /// Since when the bot knows.
+        since: Timestamp,
+        /// How it learned of it.
+        reason: String,
+    },
+}
+
+/// The chats that blocked the bot.
+pub(super) fn blocking(state: &State) -> Vec<TelegramProblem> {
+    let blocks = state.chats().blocked().map(|(chat, block)| {
+        let Block { since, reason } = block.clone();
+        TelegramProblem::ChatBlocks { chat, since, reason }
+    });
+    blocks.collect()
 }
 
 /// The problems that last. Clones share them. There is at most one entry for each served chat.
@@ -46,6 +65,11 @@ impl TelegramProblems {
     /// Records that a chat accepts messages, or is to get none. Returns whether it refused them.
     pub fn clear_refusal(&self, chat: ChatId) -> bool {
         self.lock().refusing.remove(&chat).is_some()
+    }
+
+    /// Why the chat refuses alerts, if it does.
+    pub fn refusal(&self, chat: ChatId) -> Option<String> {
+        self.lock().refusing.get(&chat).map(|(_, reason)| reason.clone())
     }
 
     /// Whether the chat refused the latest alert.

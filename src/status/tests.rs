@@ -75,11 +75,18 @@ fn the_report_is_grouped() {
                 asked_seconds: 4_000_000_000,
             },
         ],
-        telegram_problems: vec![TelegramProblem::ChatRefuses {
-            chat: store::event::ChatId(-200),
-            since: at("2026-11-22T11:30:00Z"),
-            reason: "Bad Request: CHAT_RESTRICTED".to_owned(),
-        }],
+        telegram_problems: vec![
+            TelegramProblem::ChatRefuses {
+                chat: store::event::ChatId(-200),
+                since: at("2026-11-22T11:30:00Z"),
+                reason: "Bad Request: CHAT_RESTRICTED".to_owned(),
+            },
+            TelegramProblem::ChatBlocks {
+                chat: store::event::ChatId(5),
+                since: at("2026-11-22T11:31:00Z"),
+                reason: "Forbidden: bot was blocked by the user".to_owned(),
+            },
+        ],
         flood: Some(Flood {
             since: at("2026-11-22T11:43:00Z"),
             last: at("2026-11-22T11:59:30Z"),
@@ -159,6 +166,7 @@ fn the_report_is_grouped() {
     ⏳ Telegram asked to wait: no messages are received until 2026-11-22 13:00:30 CET
     ⏳ Telegram asked for 46296 d 7 h, more than the bot waits: no alerts are sent to a chat for 1 h 0 min, until 2026-11-22 13:50:00 CET
     ⚠️ A chat takes no alerts since 2026-11-22 12:30:00 CET, so they wait. Telegram says: Bad Request: CHAT_RESTRICTED; let the bot send messages in this chat: /chats says which one it is
+    ⚠️ A chat gets no alerts since 2026-11-22 12:31:00 CET, because it blocked the bot or is gone: Forbidden: bot was blocked by the user; unblock the bot there and write to it, or remove the chat: /chats says which one it is
     🌊 Flood of invented addresses since 12:43:00, about 60 per second
     ");
     let new = Status {

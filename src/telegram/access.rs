@@ -29,7 +29,7 @@ use super::bot_commands;
 use super::group_admins::GroupAdmins;
 use super::outgoing::telegram_id;
 use super::sender::Sender;
-use crate::chat::views::access::{self as views, ListedChat, refused};
+use crate::chat::views::access::{self as views, ChatProblem, ListedChat, refused};
 use crate::chat::{AccessControl, BoxFuture, PressReply, Reply, views::change_failed};
 use crate::text::Text;
 
@@ -284,6 +284,10 @@ impl Access {
                 name: names.get(&chat).cloned().or_else(|| pairing.map(|pairing| pairing.name.clone())),
                 role: if owners.contains(&chat) { Role::Owner } else { Role::Member },
                 since: pairing.filter(|_| !configured.contains(&chat)).map(|pairing| pairing.since),
+                problem: match state.chats().block(chat) {
+                    Some(block) => Some(ChatProblem::Blocked(block.since)),
+                    None => self.sender.refusal(chat).map(ChatProblem::Refused),
+                },
             }
         });
         listed.collect()

@@ -40,7 +40,7 @@ pub(super) async fn run(
             continue;
         }
         let (doubt, deletion) = (recorder.clock_doubt(), recorder.pending_deletion());
-        for chat in sender.chats_with_access() {
+        for chat in sender.chats_to_notify() {
             let told = chats.entry(chat).or_default();
             let zone = quiet_hours.zone;
             let clock = doubt.map(|doubt| notices::clock_doubted(&doubt, zone));

@@ -42,7 +42,7 @@ pub(super) async fn run(
             lost_before = lost();
         }
         let mut wake = quiet_hours.next_check(recorder.now(), Instant::now());
-        let served = if wake.is_some() { BTreeSet::new() } else { sender.chats_with_access() };
+        let served = if wake.is_some() { BTreeSet::new() } else { sender.chats_to_notify() };
         for chat in served {
             let start = told_of_start.entry(chat).or_default();
             match start.next(lost_at_start > 0, Instant::now()) {

@@ -21,6 +21,7 @@ use super::incoming::{BotIdentity, IncomingMessage, bare_code};
 use super::outgoing::Destination;
 use super::progress_indicator::with_progress;
 use super::rate_limiter::RateLimiter;
+use super::request_error::REMOVED;
 use super::sender::Sender;
 use crate::chat::commands::{self, Request};
 use crate::chat::{ButtonPress, Chat, File, PressReply, Reply, UserMessage, views};
@@ -106,7 +107,7 @@ impl Handler {
         match update.kind {
             UpdateKind::Message(message) => self.handle_message(&message, number, ticket).await,
             UpdateKind::CallbackQuery(query) => self.handle_press(&query, number, ticket).await,
-            UpdateKind::MyChatMember(change) => self.handle_membership(&change),
+            UpdateKind::MyChatMember(change) => self.handle_membership(&change).await,
             // The bot requests no others.
             _ => {}
         }
@@ -131,6 +132,7 @@ impl Handler {
             return;
         }
         self.access.record_name(chat, name_of(&message.chat));
+        self.sender.record_presence(chat).await;
         let reply = match incoming {
             IncomingMessage::Text { text, in_reply_to } => {
                 self.sender.record_topic(destination);
@@ -200,6 +202,7 @@ impl Handler {
             return self.answer_query(query, None).await;
         }
         self.sender.record_topic(destination);
+        self.sender.record_presence(chat).await;
         let data = query.data.as_deref().unwrap_or_default();
         let person = person_of(&query.from);
         let press = ButtonPress { chat, person: Some(&person), data, update: Some(update) };
@@ -248,7 +251,7 @@ impl Handler {
 
     /// Logs that the bot was added to a chat, removed from it, or blocked, since alerts to the chat are then dropped
     /// (Bot API, `my_chat_member`).
-    fn handle_membership(&self, change: &ChatMemberUpdated) {
+    async fn handle_membership(&self, change: &ChatMemberUpdated) {
         let chat = ChatId(change.chat.id.0);
         if !self.sender.has_access(chat) {
             return self.log_stranger(chat);
@@ -256,6 +259,7 @@ impl Handler {
         self.access.record_name(chat, name_of(&change.chat));
         if change.new_chat_member.is_present() {
             info!(event = "bot_added", %chat, "the bot was added to a chat, or its rights there changed");
+            self.sender.record_presence(chat).await;
             self.sender.record_accepted(chat);
         } else {
             warn!(
@@ -263,6 +267,7 @@ impl Handler {
                 %chat,
                 "the bot was removed from a chat, or blocked there: alerts to it are dropped until it is back"
             );
+            self.sender.record_block(chat, REMOVED).await;
         }
     }
 

@@ -5,7 +5,8 @@
 //!   incident that resolves before its notice could be sent is not mentioned.
 //! - An incident that comes and goes does not flood the chat: within [`REPEAT_INTERVAL`] of one start notice there
 //!   is no other. If the incident lasts, or has returned, by then, the chat is notified.
-//! - A notice that Telegram does not accept is sent again, at growing intervals, unless the chat has blocked the bot.
+//! - A notice that Telegram does not accept is sent again, at growing intervals; callers leave out
+//!   chats that blocked the bot.
 
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ impl<T: Copy> IncidentState<T> {
         match outcome {
             Ok(()) => {}
             // Counts as sent: Telegram will never accept it.
-            Err(RequestError::ChatUnreachable(reason) | RequestError::InvalidContent(reason)) => {
+            Err(RequestError::InvalidContent(reason)) => {
                 warn!(event = "notice_undeliverable", %chat, error = %reason, "could not send a notice; it is dropped");
             }
             Err(error) => {
@@ -160,7 +161,7 @@ mod tests {
         state.record_outcome(
             NextNotice::Started,
             0,
-            Err(RequestError::ChatUnreachable("blocked".to_owned())),
+            Err(RequestError::InvalidContent("too long".to_owned())),
             CHAT,
             now,
         );

@@ -132,6 +132,7 @@ impl Outbox {
         let mut schedules = DeliverySchedules::new();
         let mut deliveries = JoinSet::new();
         let mut delivering: BTreeMap<Id, ChatId> = BTreeMap::new();
+        outbox.forget_blocks_of_others().await;
         while !outbox.stop.is_cancelled() {
             let (chats, mut wake) = outbox.chats();
             for chat in chats {
@@ -141,6 +142,14 @@ impl Outbox {
                 let schedule = schedules.entry(chat).or_default();
                 if schedule.is_refused() && !outbox.sender.is_refusing(chat) {
                     schedule.retry_after_refusal();
+                }
+                if let Some(events) = outbox.drop_for_blocked(chat) {
+                    let schedule = schedules.remove(&chat).unwrap_or_default();
+                    if !events.is_empty() {
+                        let delivery = Arc::clone(&outbox).log_dropped(chat, schedule, events);
+                        delivering.insert(deliveries.spawn(delivery).id(), chat);
+                    }
+                    continue;
                 }
                 let message = match outbox.next(chat, schedule) {
                     Next::Send(message) => Message { plain_limit: schedule.plain_limit(), ..message },
@@ -186,6 +195,39 @@ impl Outbox {
         while deliveries.join_next().await.is_some() {}
     }
 
+    /// Forgets that chats which are not served any more blocked the bot.
+    async fn forget_blocks_of_others(&self) {
+        let blocked: Vec<ChatId> = self.recorder.state().chats().blocked().map(|(chat, _)| chat).collect();
+        let others = blocked.into_iter().filter(|chat| !self.sender.has_access(*chat));
+        let time = self.recorder.now();
+        let events = others.map(|chat| Event::new(time, EventKind::ChatUnblocked { chat })).collect();
+        let _ = self.log(events).await;
+    }
+
+    /// If the chat blocked the bot: the events that drop what waits for it, without a request to Telegram.
+    fn drop_for_blocked(&self, chat: ChatId) -> Option<Vec<Event>> {
+        let state = self.recorder.state();
+        let block = state.chats().block(chat)?;
+        let (time, pending) = (self.recorder.now(), PendingAlerts::of(&state, chat));
+        let alerts = state.alerts().waiting_for(chat).map(|(offset, _)| offset).collect();
+        let overflow = pending.overflow().map(|overflow| Content::Overflow(overflow.count(), None));
+        let muted = pending.suppressed().filter(|_| !pending.is_muted(time)).map(Content::MuteOver);
+        let dropped = [Some(Content::Alerts(alerts)), overflow, muted].into_iter().flatten();
+        Some(dropped.flat_map(|content| undeliverable(time, chat, &content, &block.reason)).collect())
+    }
+
+    async fn log_dropped(
+        self: Arc<Self>,
+        chat: ChatId,
+        schedule: DeliverySchedule,
+        events: Vec<Event>,
+    ) -> (ChatId, DeliverySchedule, ControlFlow<()>) {
+        let alerts = events.len();
+        info!(event = "alert_undeliverable", %chat, alerts, "dropped alerts to a chat that has blocked the bot");
+        let next = self.log(events).await;
+        (chat, schedule, next)
+    }
+
     /// Sends a message once, and logs the outcome. Breaks if the service stops.
     async fn deliver(
         self: Arc<Self>,
@@ -213,6 +255,9 @@ impl Outbox {
                 Err(ChangeError::Stopped) => return ControlFlow::Break(()),
                 Err(_) => {}
             }
+        }
+        if let Err(RequestError::ChatUnreachable(reason)) = &outcome {
+            self.sender.record_block(chat, reason).await;
         }
         match self.record_outcome(message, outcome, schedule) {
             Some(events) => self.log(events).await,

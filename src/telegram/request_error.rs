@@ -17,6 +17,10 @@ use store::event::ChatId;
 use super::error::TelegramError;
 use crate::text::MESSAGE_LIMIT;
 
+/// The reasons for a block of which no request told.
+pub(super) const BLOCKED_BEFORE: &str = "the chat has blocked the bot";
+pub(super) const REMOVED: &str = "the bot was removed from the chat, or blocked there";
+
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {

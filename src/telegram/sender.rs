@@ -21,7 +21,7 @@ use super::backoff::{Backoff, MAX_MESSAGE_WAIT};
 use super::delayed_replies::{DelayedReplies, DelayedReply, Queued};
 use super::delivery_schedule::Devices;
 use super::outgoing::{Destination, OutgoingMessage, chat_action, telegram_id};
-use super::request_error::RequestError;
+use super::request_error::{BLOCKED_BEFORE, RequestError};
 use super::token_bucket::SendLimiter;
 use super::topics::Topics;
 use crate::chat::{File, Reply};
@@ -136,6 +136,48 @@ impl Sender {
         self.problems.is_refusing(chat)
     }
 
+    /// Why the chat refuses alerts, if it does.
+    pub(super) fn refusal(&self, chat: ChatId) -> Option<String> {
+        self.problems.refusal(chat)
+    }
+
+    /// Whether the chat blocked the bot. Then it gets no alerts and no notices.
+    pub(super) fn is_blocked(&self, chat: ChatId) -> bool {
+        self.recorder.state().chats().block(chat).is_some()
+    }
+
+    /// The chats that get notices, by their current IDs.
+    pub(super) fn chats_to_notify(&self) -> BTreeSet<ChatId> {
+        let mut chats = self.chats_with_access();
+        let state = self.recorder.state();
+        chats.retain(|chat| state.chats().block(*chat).is_none());
+        chats
+    }
+
+    /// Records that a served chat blocked or removed the bot, or is gone.
+    pub(super) async fn record_block(&self, chat: ChatId, reason: &str) {
+        self.clear_problems(chat);
+        if self.is_blocked(chat) || !self.has_access(chat) {
+            return;
+        }
+        warn!(event = "chat_blocked", %chat, %reason, "a chat blocked the bot or is gone; it gets no alerts until it writes");
+        self.log_block(chat, EventKind::ChatBlocked { chat, reason: reason.to_owned() }).await;
+    }
+
+    /// Records that a served chat accepts messages: it wrote, or let the bot in.
+    pub(super) async fn record_presence(&self, chat: ChatId) {
+        if self.is_blocked(chat) {
+            info!(event = "chat_unblocked", %chat, "a chat that had blocked the bot is back");
+            self.log_block(chat, EventKind::ChatUnblocked { chat }).await;
+        }
+    }
+
+    async fn log_block(&self, chat: ChatId, kind: EventKind) {
+        if let Err(error) = self.recorder.change(Event::new(self.recorder.now(), kind)).await {
+            warn!(%chat, %error, "could not record whether a chat blocks the bot");
+        }
+    }
+
     /// Waits until a chat that refused alerts accepts messages.
     pub(super) async fn chat_accepts_again(&self) {
         self.accepted.notified().await;
@@ -184,6 +226,9 @@ impl Sender {
         notice: &Reply,
         silent: bool,
     ) -> Result<(), RequestError> {
+        if self.is_blocked(chat) {
+            return Err(RequestError::ChatUnreachable(BLOCKED_BEFORE.to_owned()));
+        }
         let (mut to, mut plain_limit) = (chat, None);
         loop {
             self.acquire(to).await;
@@ -198,6 +243,10 @@ impl Sender {
                     to = new;
                 }
                 RequestError::InvalidContent(_) if plain_limit.is_none() => plain_limit = error.plain_limit(),
+                RequestError::ChatUnreachable(reason) => {
+                    self.record_block(to, &reason).await;
+                    return Err(RequestError::ChatUnreachable(reason));
+                }
                 error => return Err(error),
             }
         }

@@ -181,7 +181,7 @@ pub(super) async fn run(
 
 /// Sends each chat the notice that is due about the source of this name.
 async fn notify(sender: &Sender, source: &mut ObservedSource, name: &str, problem: Option<&SourceProblem>) {
-    for chat in sender.chats_with_access() {
+    for chat in sender.chats_to_notify() {
         let state = source.notices.entry(chat).or_default();
         let notice = state.next(problem.is_some(), Instant::now());
         let (text, silent) = match (notice, problem) {

@@ -208,6 +208,7 @@ fn alerts_survive_outages_delays_and_refusals() {
     testbed.api.fail_next("sendMessage", 1, Fault::Forbidden);
     testbed.transmit(VAN, "Depot");
     testbed.service.wait_for_log_event("alert_undeliverable", &[]);
+    testbed.ask("/help");
     testbed.transmit(VAN, "Depot");
     testbed.wait_for_alert(6);
     testbed.api.assert_clean();

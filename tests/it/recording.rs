@@ -150,6 +150,10 @@ pub fn input() -> impl Strategy<Value = Input> {
         1 => (time(), chat(), 0..3_u8, "[A-C]").prop_map(|(time, chat, code, name)| {
             Input::Change(Event::new(time, EventKind::Paired { chat, code: CodeHash::of(&code.to_string()), name }))
         }),
+        1 => (time(), chat()).prop_map(|(time, chat)| {
+            Input::Change(Event::new(time, EventKind::ChatBlocked { chat, reason: "blocked".to_owned() }))
+        }),
+        1 => (time(), chat()).prop_map(|(time, chat)| Input::Change(Event::new(time, EventKind::ChatUnblocked { chat }))),
         1 => (time(), chat(), chat())
             .prop_map(|(time, chat, by)| Input::Change(Event::new(time, EventKind::ChatRemoved { chat, by }))),
     ]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::bot_api::{Call, Fault, Incoming, Outcome};
+use crate::support::service::probewatch;
 use crate::support::testbed::{CHAT, Mode, Testbed, is_alert};
 
 const GROUP: i64 = -200;
@@ -96,6 +97,46 @@ fn the_refusals_of_a_chat_are_shown_and_delay_no_other() {
     // An admin gives the right back, of which Telegram tells the bot.
     testbed.bring(Incoming::membership(GROUP, "member"));
     testbed.api.wait_for_message(|message| message.chat_id == GROUP && is_alert(message));
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn a_chat_that_blocked_the_bot_costs_no_further_request_until_it_is_back() {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config.cooldown_seconds(0)) else {
+        return;
+    };
+    testbed.ask("/watch Depot");
+    testbed.api.fail_next("sendMessage", 1, refusal("Forbidden: bot was blocked by the user"));
+    testbed.transmit(VAN, "Depot");
+    testbed.service.wait_for_log_event("alert_undeliverable", &[("chat", "1001")]);
+    let refused = alert_calls(&testbed).len();
+    testbed.kill_and_restart();
+    for _ in 0..2 {
+        let seen = testbed.service.log_lines().len();
+        testbed.transmit(VAN, "Depot");
+        testbed.service.wait_for_log_event_after(seen, "alert_undeliverable", &[("chat", "1001")]);
+    }
+    let data_dir = testbed.service.data_dir();
+    let status = probewatch(&["status", "--data-dir", data_dir.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&status.stdout).contains("because it blocked the bot"), "{status:?}");
+    let config = testbed.service.config_path();
+    let doctor = probewatch(&["doctor", "-c", config.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("because it blocked the bot"), "{doctor:?}");
+    assert_eq!(alert_calls(&testbed).len(), refused, "no alert was tried");
+    // It writes.
+    let status = testbed.ask("/status");
+    assert!(!status.plain.contains("blocked the bot"), "{}", status.plain);
+    testbed.transmit(VAN, "Depot");
+    testbed.wait_for_alert(1);
+    // Telegram says that the bot was blocked, and later that it is not any more.
+    testbed.bring(Incoming::membership(CHAT, "kicked"));
+    let (seen, calls) = (testbed.service.log_lines().len(), alert_calls(&testbed).len());
+    testbed.transmit(VAN, "Depot");
+    testbed.service.wait_for_log_event_after(seen, "alert_undeliverable", &[("chat", "1001")]);
+    assert_eq!(alert_calls(&testbed).len(), calls);
+    testbed.bring(Incoming::membership(CHAT, "member"));
+    testbed.transmit(VAN, "Depot");
+    testbed.wait_for_alert(2);
     testbed.api.assert_clean();
 }
 

@@ -105,6 +105,8 @@ fn permanently_refused_alerts_are_dropped_with_a_warning() {
         testbed.api.fail_next("sendMessage", 1, fault);
         testbed.transmit(&device(number), "Depot");
         testbed.service.wait_for_log_event_after(seen, "alert_undeliverable", &[]);
+        // The chat is back.
+        testbed.ask("/help");
     }
     testbed.transmit(&device(2), "Depot");
     testbed.wait_for_alert(1);

@@ -23,6 +23,17 @@ pub struct ListedChat {
     pub role: Role,
     /// When it was paired; `None` if the configuration names it.
     pub since: Option<Timestamp>,
+    /// Why it gets no alerts, if it gets none.
+    pub problem: Option<ChatProblem>,
+}
+
+/// Why a chat gets no alerts.
+#[derive(Debug, Clone)]
+pub enum ChatProblem {
+    /// Since this time it blocks the bot, or is gone, and its alerts are dropped.
+    Blocked(Timestamp),
+    /// Telegram refuses messages for this reason, and its alerts wait.
+    Refused(String),
 }
 
 impl ListedChat {
@@ -138,7 +149,17 @@ pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
             None => ", from the configuration".to_owned(),
         };
         let name = listed.name.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
-        Text::plain(name).code(listed.chat).append(format_args!("{role}{since}"))
+        let problem = match &listed.problem {
+            Some(ChatProblem::Blocked(since)) => format!(
+                "\n   🚫 blocks the bot or is gone since {}: alerts are dropped until it writes",
+                shown_time(*since, zone)
+            ),
+            Some(ChatProblem::Refused(reason)) => {
+                format!("\n   ⚠️ takes no alerts, so they wait: {}", printable(reason))
+            }
+            None => String::new(),
+        };
+        Text::plain(name).code(listed.chat).append(format_args!("{role}{since}{problem}"))
     }));
     if chats.iter().all(|listed| listed.since.is_some()) {
         return text;

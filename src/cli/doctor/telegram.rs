@@ -74,7 +74,7 @@ pub(super) fn requested_wait(wait: &RequestedWait, zone: Tz) -> Finding {
 /// What keeps the bot from its work.
 pub(super) fn problem(problem: &TelegramProblem, zone: Tz) -> Finding {
     let check = match problem {
-        TelegramProblem::ChatRefuses { .. } => "Alerts",
+        TelegramProblem::ChatRefuses { .. } | TelegramProblem::ChatBlocks { .. } => "Alerts",
     };
     Finding::broken(check, problem.summary(zone), problem.remedy())
 }

@@ -124,6 +124,8 @@ impl Event {
             | EventKind::AlertExpired { .. }
             | EventKind::UpdateHandled { .. }
             | EventKind::ChatMigrated { .. }
+            | EventKind::ChatBlocked { .. }
+            | EventKind::ChatUnblocked { .. }
             | EventKind::Evict { .. }
             | EventKind::SetGrouping { .. }
             | EventKind::HistoryLost { .. }
@@ -425,6 +427,18 @@ pub enum EventKind {
         from: ChatId,
         /// The identifier from then on.
         to: ChatId,
+    },
+    /// A chat blocked or removed the bot, or is gone. It gets no alerts until it is back.
+    ChatBlocked {
+        /// The chat.
+        chat: ChatId,
+        /// How the bot learned of it.
+        reason: String,
+    },
+    /// A chat that had blocked the bot is back: it wrote, or let the bot in.
+    ChatUnblocked {
+        /// The chat.
+        chat: ChatId,
     },
     /// An invitation code was made. One chat may pair with it.
     Invited {

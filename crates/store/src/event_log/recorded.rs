@@ -292,6 +292,9 @@ fn expected() -> Vec<(Offset, Event)> {
     let by_person = |kind| Event::new(time(), kind).by(Some(&person));
     events.extend(proposed.into_iter().chain([answered]).chain(member).map(by_person));
     events.push(Event::new(time(), EventKind::OwnersAsked { proposal: Offset(82) }));
+    let reason = "Forbidden: bot was blocked by the user".to_owned();
+    events.push(Event::new(time(), EventKind::ChatBlocked { chat: CHAT, reason }));
+    events.push(Event::new(time(), EventKind::ChatUnblocked { chat: CHAT }));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

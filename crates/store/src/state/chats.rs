@@ -1,4 +1,4 @@
-//! Paired chats, valid invitation codes, group migrations, handled updates.
+//! Paired chats, valid invitation codes, group migrations, handled updates, and chats that blocked the bot.
 //!
 //! Codes are validated in the fold, so the first chat in the log wins.
 
@@ -15,6 +15,12 @@ pub const PAIRED_LIMIT: usize = 50;
 
 /// Open invitations at a time; beyond this the first to expire is removed.
 pub const INVITATION_LIMIT: usize = 32;
+
+/// Chats that are known to block the bot; beyond this the one that did so first is forgotten.
+const BLOCKED_LIMIT: usize = 256;
+
+/// The longest kept reason of a block, in characters.
+const REASON_LENGTH: usize = 200;
 
 /// An invitation whose code was not used yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +44,15 @@ pub struct Pairing {
     pub name: String,
 }
 
+/// A chat that blocked or removed the bot, or is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Since when the bot knows.
+    pub since: Timestamp,
+    /// How it learned of it.
+    pub reason: String,
+}
+
 /// The chats' part of the state.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chats {
@@ -47,6 +62,7 @@ pub struct Chats {
     pub(super) handled_updates: DirtyMap<Offset, u32>,
     pub(super) invitations: DirtyMap<CodeHash, Invitation>,
     pub(super) paired: DirtyMap<ChatId, Pairing>,
+    pub(super) blocked: DirtyMap<ChatId, Block>,
 }
 
 impl Chats {
@@ -68,6 +84,32 @@ impl Chats {
     /// The pairing of this chat, if it is paired.
     pub fn pairing(&self, chat: ChatId) -> Option<&Pairing> {
         self.paired.get(&chat)
+    }
+
+    /// The chats that blocked the bot.
+    pub fn blocked(&self) -> impl Iterator<Item = (ChatId, &Block)> {
+        self.blocked.iter().map(|(chat, block)| (*chat, block))
+    }
+
+    /// Since when and why this chat gets no messages, if it blocked the bot.
+    pub fn block(&self, chat: ChatId) -> Option<&Block> {
+        self.blocked.get(&chat)
+    }
+
+    pub(super) fn set_blocked(&mut self, time: Timestamp, chat: ChatId, reason: &str) {
+        let reason = reason.chars().take(REASON_LENGTH).collect();
+        let since = self.block(chat).map_or(time, |before| before.since);
+        self.blocked.insert(chat, Block { since, reason });
+        if self.blocked.len() > BLOCKED_LIMIT
+            && let Some((first, _)) = self.blocked.iter().min_by_key(|(_, block)| block.since)
+        {
+            let first = *first;
+            self.blocked.remove(&first);
+        }
+    }
+
+    pub(super) fn set_unblocked(&mut self, chat: ChatId) {
+        self.blocked.remove(&chat);
     }
 
     /// `Some(limit)` once the limit is reached.
@@ -104,6 +146,7 @@ impl Chats {
     /// Removes the chat and revokes its codes.
     pub(super) fn remove(&mut self, chat: ChatId) {
         self.paired.remove(&chat);
+        self.blocked.remove(&chat);
         // It may have made them before it became a supergroup.
         self.revoke(|chats, open| open.by.is_some_and(|by| chats.current(by) == chat));
     }
@@ -121,6 +164,8 @@ impl Chats {
         let earlier = self.migrated.iter().filter(|(_, now)| **now == from).map(|(before, _)| *before);
         let moved: Vec<ChatId> = earlier.chain([from]).filter(|before| *before != to).collect();
         self.migrated.remove(&to);
+        // Telegram names the new ID to those that it lets in.
+        self.blocked.remove(&from);
         for before in moved {
             self.migrated.insert(before, to);
         }
@@ -225,6 +270,25 @@ mod tests {
             chats.invite(Timestamp::from_micros(0), code(number), open);
         }
         assert_eq!(chats.invitations.len(), INVITATION_LIMIT);
+    }
+
+    #[test]
+    fn a_block_lasts_until_the_chat_is_back_and_few_are_kept() {
+        let time = Timestamp::from_micros;
+        let mut chats = Chats::default();
+        chats.set_blocked(time(1), ChatId(7), "blocked");
+        chats.set_blocked(time(2), ChatId(7), &"é".repeat(300));
+        let block = chats.block(ChatId(7)).unwrap();
+        assert_eq!((block.since, block.reason.chars().count()), (time(1), REASON_LENGTH));
+        chats.set_unblocked(ChatId(7));
+        assert_eq!(chats.block(ChatId(7)), None);
+        for chat in 0..=BLOCKED_LIMIT as i64 {
+            chats.set_blocked(time(10 + chat), ChatId(chat), "");
+        }
+        assert_eq!((chats.blocked().count(), chats.block(ChatId(0))), (BLOCKED_LIMIT, None));
+        chats.remove(ChatId(1));
+        chats.migrate(ChatId(2), ChatId(-100));
+        assert_eq!([1, 2, -100].map(|chat| chats.block(ChatId(chat)).is_some()), [false; 3]);
     }
 
     #[test]

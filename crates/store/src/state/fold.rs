@@ -143,6 +143,10 @@ impl State {
             }
             EventKind::UpdateHandled { update } => self.chats.record_handled_update(offset, *update),
             EventKind::ChatMigrated { from, to } => self.migrate(*from, *to),
+            EventKind::ChatBlocked { chat, reason } => {
+                self.chats.set_blocked(time, self.chats.current(*chat), reason);
+            }
+            EventKind::ChatUnblocked { chat } => self.chats.set_unblocked(self.chats.current(*chat)),
             EventKind::Invited { code, role, expires, by } => {
                 let invitation = Invitation { role: *role, expires: *expires, by: *by };
                 self.chats.invite(time, *code, invitation);

@@ -67,7 +67,7 @@ mod watches;
 
 pub use alerts::{Alert, Alerts, EndedVisit, Presence, WatchMatch};
 pub use allowance::{ALERTS_PER_MINUTE, OUTBOX_LIMIT};
-pub use chats::{Chats, HANDLED_UPDATES_LIMIT, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
+pub use chats::{Block, Chats, HANDLED_UPDATES_LIMIT, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
 pub use cooldowns::COOLDOWN_LIMIT;
 pub use cow_snapshot::{CowSnapshot, CowSnapshotLost};
 pub use decide::{AlertPolicy, QuietHours};

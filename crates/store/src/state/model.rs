@@ -86,7 +86,7 @@ macro_rules! tables {
             eviction: _,
         } = $state;
         let Alerts { outbox, overflow, cooldowns, latest } = alerts;
-        let Chats { migrated, handled_updates, invitations, paired } = chats;
+        let Chats { migrated, handled_updates, invitations, paired, blocked } = chats;
         let Mutes { mutes, ignored } = mutes;
         [
             (kind::DEVICE, devices),
@@ -106,6 +106,7 @@ macro_rules! tables {
             (kind::HANDLED_UPDATE, handled_updates),
             (kind::INVITATION, invitations),
             (kind::PAIRED, paired),
+            (kind::BLOCKED, blocked),
             (kind::SIGNATURE, signatures),
             (kind::GROUP, &$($mut)? grouping.groups),
             (kind::MODEL, &$($mut)? grouping.models),
@@ -339,11 +340,11 @@ impl State {
         }
     }
 
-    pub(super) fn tables(&self) -> [(u8, &dyn Table); 31] {
+    pub(super) fn tables(&self) -> [(u8, &dyn Table); 32] {
         tables!(self)
     }
 
-    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 31] {
+    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 32] {
         tables!(self, mut)
     }
 

@@ -26,6 +26,7 @@ pub(super) mod kind {
     pub const HANDLED_UPDATE: u8 = b'a';
     pub const INVITATION: u8 = b'e';
     pub const PAIRED: u8 = b'r';
+    pub const BLOCKED: u8 = b'B';
     pub const SIGNATURE: u8 = b's';
     pub const GROUP: u8 = b'G';
     pub const MODEL: u8 = b'M';

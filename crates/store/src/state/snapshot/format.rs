@@ -109,6 +109,7 @@ impl State {
                 self.chats.invitations.load_row(code, Some(invitation));
             }
             SnapshotRow::Paired { chat, pairing } => self.chats.paired.load_row(chat, Some(pairing)),
+            SnapshotRow::Blocked { chat, block } => self.chats.blocked.load_row(chat, Some(block)),
             SnapshotRow::Cooldown { chat, ssid, device, cooldown } => {
                 self.alerts.cooldowns.rows.load_row((chat, ssid, device), Some(cooldown));
             }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::alerts::{Alert, Presence, WatchMatch};
 use super::super::allowance::LatestAlerts;
-use super::super::chats::{Invitation, Pairing};
+use super::super::chats::{Block as ChatBlock, Invitation, Pairing};
 use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
 use super::super::doorbells::{Doorbell, DoorbellVisitor};
@@ -141,6 +141,11 @@ pub(in crate::state) enum SnapshotRow {
         chat: ChatId,
         #[serde(flatten)]
         pairing: Pairing,
+    },
+    Blocked {
+        chat: ChatId,
+        #[serde(flatten)]
+        block: ChatBlock,
     },
     Signature {
         signature: Signature,
@@ -322,6 +327,9 @@ impl SnapshotRow {
             kind::PAIRED => {
                 Self::Paired { chat: postcard::from_bytes(key)?, pairing: postcard::from_bytes(bytes)? }
             }
+            kind::BLOCKED => {
+                Self::Blocked { chat: postcard::from_bytes(key)?, block: postcard::from_bytes(bytes)? }
+            }
             kind::SIGNATURE => Self::Signature {
                 signature: postcard::from_bytes(key)?,
                 elements: postcard::from_bytes(bytes)?,
@@ -393,6 +401,7 @@ impl SnapshotRow {
             Self::Answered { event, .. } => format!("update of event {event}"),
             Self::Invitation { code, .. } => format!("code {code:?}"),
             Self::Paired { chat, .. } => format!("chat {}", chat.0),
+            Self::Blocked { chat, .. } => format!("block of chat {}", chat.0),
             Self::Signature { signature, .. } => format!("signature {signature}"),
             Self::Group { group, .. } => format!("phone {group}"),
             Self::Model { model, .. } => format!("model {model}"),
