@@ -1,8 +1,8 @@
 //! `GET /v1/check`, and what `probewatch check` prints: whether the state is what the log gives.
 //!
 //! The service folds the log in a process of its own, so that a check does not take the memory of a second state within
-//! the service. That process, [`check_image`], gets a copy of the state as its standard input and answers with
-//! lines of JSON. It ends when nobody reads these.
+//! the service. That process, [`check_image`], gets a copy of the state as its standard input and answers with lines of
+//! JSON. It has the rows of devices in files: its memory hardly grows with them. It ends when nobody reads its answer.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -141,7 +141,7 @@ fn pass_on_progress(process: &mut Child, out: &mut BodyWriter) -> io::Result<Opt
 
 fn ended(status: ExitStatus) -> CheckLine {
     let error = format!("the process that folds the log ended with {status}");
-    let remedy = "it needs as much memory as the service; without that, stop the service and check again";
+    let remedy = "it needs some 60 MiB of memory; without that, stop the service and check again";
     CheckLine::Failed(ApiError::failed(error).with_remedy(Some(remedy)).body())
 }
 

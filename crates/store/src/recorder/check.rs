@@ -2,7 +2,8 @@
 //! while the recorder runs.
 //!
 //! While the recorder runs, the state is copied to a file as of one offset, shard by shard. Another process folds the log
-//! up to that offset, which takes the memory of a second state, and compares it with the file.
+//! up to that offset, and compares it with the file. It has the rows of devices in files, too: its memory hardly grows with
+//! them.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -15,7 +16,7 @@ use tokio::runtime::Handle;
 
 use super::handle::{ChangeError, RecorderHandle, read, write};
 use super::history::History;
-use super::recovery::{self, newest_snapshot};
+use super::recovery::{self, load_newest_snapshot};
 use crate::event::{Event, Offset};
 use crate::event_log::{LogError, OsVfs, StopFlag};
 use crate::state::{CowSnapshot, CowSnapshotLost, Differences, PackedImage, State, StateImage};
@@ -161,7 +162,8 @@ pub fn check_image(
     if newest.is_some_and(|newest| newest > end) {
         return Err(CheckError::Moving);
     }
-    let given = newest_snapshot(snapshots, &mut |file, error| {
+    let mut empty = || State::spilled(data_dir).map_err(LogError::new("make temporary files in", data_dir));
+    let given = load_newest_snapshot(&mut empty, snapshots, &mut |file, error| {
         damages.note(format_args!("{error} ({})", file.path().display()));
         Ok(())
     });

@@ -222,6 +222,15 @@ pub(super) fn newest_snapshot(
     snapshots: &Snapshots,
     unreadable: &mut dyn FnMut(&SnapshotFile, SnapshotError) -> Result<(), LogError>,
 ) -> Result<State, LogError> {
+    load_newest_snapshot(&mut || Ok(State::default()), snapshots, unreadable)
+}
+
+/// As [`newest_snapshot`], loaded into the state that `empty` makes.
+pub(super) fn load_newest_snapshot(
+    empty: &mut dyn FnMut() -> Result<State, LogError>,
+    snapshots: &Snapshots,
+    unreadable: &mut dyn FnMut(&SnapshotFile, SnapshotError) -> Result<(), LogError>,
+) -> Result<State, LogError> {
     for file in snapshots.list()? {
         let opened = match file.open() {
             Err(error) if error.io().kind() != io::ErrorKind::NotFound => {
@@ -229,7 +238,8 @@ pub(super) fn newest_snapshot(
             }
             opened => Ok(opened?),
         };
-        match opened.and_then(State::from_snapshot) {
+        let into = empty()?;
+        match opened.and_then(|file| into.with_snapshot(file)) {
             Ok(state) if state.next_offset() == file.offset() => return Ok(state),
             Ok(_) => {
                 let why = "it is of another offset than its name".to_owned();
@@ -238,7 +248,7 @@ pub(super) fn newest_snapshot(
             Err(error) => unreadable(&file, error)?,
         }
     }
-    Ok(State::default())
+    empty()
 }
 
 fn quarantine(file: &SnapshotFile, error: SnapshotError) -> Result<(), LogError> {

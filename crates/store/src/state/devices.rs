@@ -2,6 +2,9 @@
 //! 140 MiB, and a look-up waits for no disk.
 //!
 //! The addresses are spread over [`DEVICE_SHARDS`] hash tables: growing one of them, or evicting from it, is short.
+//!
+//! A state that is only folded and compared may have the rows in files instead ([`Spill`]). Then what lists rows lists
+//! none.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,6 +15,7 @@ use super::cow_tracker::CowTracker;
 use super::device::Device;
 use super::device_row::{self, DeviceRow, DeviceSummary};
 use super::grouping::Span;
+use super::spill::Spill;
 use super::table::{PackedRow, Table, push};
 use crate::event::{Probe, Timestamp};
 use dot11::MacAddr;
@@ -55,6 +59,8 @@ pub(super) struct Devices {
     /// The buffer in which a row is packed before it is stored.
     packing: Vec<u8>,
     cow: CowTracker,
+    /// Has the rows if they are not in memory.
+    spill: Option<Spill>,
 }
 
 impl Default for Devices {
@@ -67,6 +73,7 @@ impl Default for Devices {
             row_bytes: 0,
             packing: Vec::new(),
             cow: CowTracker::default(),
+            spill: None,
         }
     }
 }
@@ -96,24 +103,37 @@ fn packed(row: &[u8]) -> &[u8] {
     row.get(EPOCH_BYTES..).unwrap_or_default()
 }
 
-fn unpack(row: &[u8]) -> Option<Device> {
-    postcard::from_bytes(packed(row)).ok()
-}
-
 impl Devices {
+    /// No devices, whose rows will be in files.
+    pub(super) fn spilled(spill: Spill) -> Self {
+        Self { spill: Some(spill), ..Self::default() }
+    }
+
+    /// The rows in files, if they are there.
+    pub(super) fn spill(&self) -> Option<&Spill> {
+        self.spill.as_ref()
+    }
+
+    /// What `read` makes of the packed row.
+    fn read_row<T>(&self, address: MacAddr, read: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+        match &self.spill {
+            Some(spill) => read(&spill.row(address)?),
+            None => read(packed(self.shards[shard_of(address)].get(&address)?)),
+        }
+    }
+
     pub(super) fn get(&self, address: MacAddr) -> Option<Device> {
-        unpack(self.shards[shard_of(address)].get(&address)?)
+        self.read_row(address, |row| postcard::from_bytes(row).ok())
     }
 
     /// The time of the address's latest probe.
     pub(super) fn last_probe(&self, address: MacAddr) -> Option<Timestamp> {
-        self.shards[shard_of(address)].get(&address).map(|row| last_probe(row))
+        self.read_row(address, |row| Some(device_row::last_probe(row)))
     }
 
     /// The header fields of the address's row.
     pub(super) fn summary(&self, address: MacAddr) -> Option<DeviceSummary> {
-        let row = self.shards[shard_of(address)].get(&address)?;
-        DeviceRow::new(address, packed(row)).summary()
+        self.read_row(address, |row| DeviceRow::new(address, row).summary())
     }
 
     /// The times of the address's first and latest probe.
@@ -175,6 +195,9 @@ impl Devices {
 
     /// Folds in a probe; returns whether its address is new.
     pub(super) fn fold(&mut self, probe: &Probe) -> bool {
+        if let Some(spill) = &self.spill {
+            return spill.fold(probe);
+        }
         let shard = shard_of(probe.source);
         match self.shards[shard].entry(probe.source) {
             Entry::Occupied(mut entry) => {
@@ -211,6 +234,9 @@ impl Devices {
 
     /// What seems to be later than `now` counts as now.
     pub(super) fn limit_times(&mut self, now: Timestamp) {
+        if let Some(spill) = &self.spill {
+            return spill.limit_times(now);
+        }
         for (shard, rows) in self.shards.iter_mut().enumerate() {
             for (address, row) in rows.iter_mut().filter(|(_, row)| last_probe(row) > now) {
                 begin_row(self.epoch, &mut self.packing);
@@ -231,6 +257,9 @@ impl Devices {
     pub(super) fn load_device(&mut self, address: MacAddr, device: &Device) {
         begin_row(self.epoch.wrapping_sub(1), &mut self.packing);
         push(device, &mut self.packing);
+        if let Some(spill) = &self.spill {
+            return spill.set(address, packed(&self.packing));
+        }
         self.replace_row(address, Some(Box::from(self.packing.as_slice())));
     }
 
@@ -255,6 +284,9 @@ impl Devices {
         shard: usize,
         is_evicted: impl Fn(MacAddr, Timestamp) -> bool,
     ) -> Option<Vec<MacAddr>> {
+        if let Some(spill) = &self.spill {
+            return spill.evict_from_bucket(shard, is_evicted);
+        }
         let rows = self.shards.get_mut(shard)?;
         let mut gone = Vec::new();
         rows.retain(|&address, row| {
@@ -328,7 +360,10 @@ impl Table for Devices {
 
     fn row(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         let address = address_of(key)?;
-        self.shards[shard_of(address)].get(&address).map(|row| Cow::Borrowed(packed(row)))
+        match &self.spill {
+            Some(spill) => spill.row(address).map(Cow::Owned),
+            None => self.shards[shard_of(address)].get(&address).map(|row| Cow::Borrowed(packed(row))),
+        }
     }
 
     fn load(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), postcard::Error> {

@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 
 use super::model::State;
 use super::snapshot::{PackedImage, SnapshotRow};
-use super::table::PackedRow;
+use super::table::{PackedRow, kind};
 use super::totals::Totals;
 use crate::event::Offset;
+use dot11::MacAddr;
 
 /// A row that differs between two states.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,11 +93,16 @@ impl State {
     ) -> io::Result<Differences> {
         let theirs = (image.next_offset(), image.totals());
         let mut found = Differences::of_heads((self.next, self.totals), theirs, limit);
+        let spill = self.devices.spill().cloned();
+        spill.iter().for_each(|spill| spill.begin_comparison(limit));
         let mut tables = self.tables_mut();
         let mut first = FirstRows { limit, rows: BTreeMap::new() };
         // Rows of the image that this state has not.
         let mut missing = 0;
         image.for_each_row(|PackedRow { kind, key, row }| {
+            if let (kind::DEVICE, Some(spill), Ok(address), Some(row)) = (kind, &spill, key.try_into(), row) {
+                return spill.compare(MacAddr::new(address), row);
+            }
             let Some(number) = tables.iter().position(|(known, _)| *known == kind) else { return };
             let (_, table) = &mut tables[number];
             let is_equal = table.row(key).as_deref() == row;
@@ -112,6 +118,14 @@ impl State {
                 left += 1;
                 first.add((number, Box::from(row.key)), None);
             });
+        }
+        if let Some(spill) = &spill {
+            let compared = spill.finish()?;
+            (missing, left) = (missing + compared.missing, left + compared.left);
+            let number = tables.iter().position(|(kind, _)| *kind == kind::DEVICE).unwrap_or(0);
+            for (address, theirs) in compared.first {
+                first.add((number, Box::from(address)), theirs.as_deref());
+            }
         }
         for ((number, key), theirs) in &first.rows {
             found.add(limit, || {

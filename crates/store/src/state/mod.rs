@@ -53,6 +53,7 @@ mod saved_tests;
 mod signature_limit;
 mod signatures;
 mod snapshot;
+mod spill;
 mod split;
 #[cfg(test)]
 mod split_tests;

@@ -1,5 +1,8 @@
 //! The state itself: its tables, and what can be read from them.
 
+use std::io;
+use std::path::Path;
+
 use super::alerts::Alerts;
 use super::chats::Chats;
 use super::device::Device;
@@ -16,6 +19,7 @@ use super::names::{Names, fold_case};
 use super::networks::Networks;
 use super::proposals::Proposals;
 use super::signatures;
+use super::spill::Spill;
 use super::table::{PackedRow, Table, kind};
 use super::totals::Totals;
 use super::watches::Watches;
@@ -126,6 +130,15 @@ macro_rules! tables {
 }
 
 impl State {
+    /// A state without events, for a fold that is only compared. It keeps the rows of its devices in hidden files in this
+    /// folder: its memory does not grow with them, except by some bytes for each address.
+    ///
+    /// # Errors
+    /// [`io::Error`] if the files cannot be made.
+    pub(crate) fn spilled(folder: &Path) -> io::Result<Self> {
+        Ok(Self { devices: Devices::spilled(Spill::new(folder)?), ..Self::default() })
+    }
+
     /// The offset of the first event that is not folded in.
     pub fn next_offset(&self) -> Offset {
         self.next

@@ -56,19 +56,23 @@ impl State {
     /// # Errors
     /// [`SnapshotError`] if the snapshot is incomplete, something follows it, or it is of another format.
     pub fn from_snapshot(snapshot: impl BufRead) -> Result<Self, SnapshotError> {
+        Self::default().with_snapshot(snapshot)
+    }
+
+    /// As [`State::from_snapshot`], loaded into this state, which is empty.
+    pub(crate) fn with_snapshot(mut self, snapshot: impl BufRead) -> Result<Self, SnapshotError> {
         let mut reader = SnapshotReader::new(snapshot);
         let next = reader.header()?;
-        let mut state = Self::default();
         let mut has_totals = false;
         while let Some(row) = reader.next_row()? {
             has_totals |= matches!(row, SnapshotRow::Totals(_));
-            state.load_snapshot_row(row).map_err(|why| reader.error(why))?;
+            self.load_snapshot_row(row).map_err(|why| reader.error(why))?;
         }
         if !has_totals {
             return Err(reader.error("there was no row `totals` before it"));
         }
-        state.finish_loading(next, state.totals);
-        Ok(state)
+        self.finish_loading(next, self.totals);
+        Ok(self)
     }
 
     /// Sets a row that was read from a snapshot.

@@ -35,6 +35,8 @@ impl StateImage {
                 write_chunk(&rows[start..], out)?;
             }
             rows.clear();
+            // The small tables come once.
+            rows.shrink_to(CHUNK_BYTES);
         }
         Ok(())
     }
