@@ -107,6 +107,19 @@ impl Callback {
         matches!(self, Self::Chats | Self::ConfirmRemoval(_) | Self::RemoveChat(_) | Self::Answer(..))
     }
 
+    /// Whether the reply is made from the log, which may take long.
+    pub(in crate::chat) const fn is_slow(&self) -> bool {
+        matches!(
+            self,
+            Self::ChartDevice(..)
+                | Self::ChartNetwork(..)
+                | Self::ChartBetween(_)
+                | Self::Count(_)
+                | Self::ExportBetween(_)
+                | Self::NewestProbes(_)
+        )
+    }
+
     /// The button that does this, if the data fits.
     pub fn button(&self, label: impl Into<String>) -> Option<Button> {
         let data = self.encode();

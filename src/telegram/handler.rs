@@ -23,6 +23,7 @@ use super::progress_indicator::with_progress;
 use super::rate_limiter::RateLimiter;
 use super::request_error::REMOVED;
 use super::sender::Sender;
+use super::slow_presses::{Repeated, RunningPress, SlowPresses};
 use crate::chat::commands::{self, Request};
 use crate::chat::{ButtonPress, Chat, File, PressReply, Reply, UserMessage, views};
 use crate::text::Text;
@@ -60,6 +61,7 @@ pub(super) struct Handler {
     recorder: RecorderHandle,
     queues: Arc<ChatQueues>,
     handled: HandledUpdates,
+    slow_presses: Arc<SlowPresses>,
     stranger_log: RateLimiter,
     stranger_hints: RateLimiter,
     text_only_hints: RateLimiter,
@@ -83,6 +85,7 @@ impl Handler {
             recorder,
             queues: Arc::default(),
             handled: HandledUpdates::default(),
+            slow_presses: Arc::default(),
             stranger_log: RateLimiter::new(STRANGER_INTERVAL, STRANGER_LOG_LIMIT),
             stranger_hints: RateLimiter::new(STRANGER_INTERVAL, STRANGER_HINT_LIMIT),
             text_only_hints: RateLimiter::new(TEXT_ONLY_INTERVAL, TEXT_ONLY_LIMIT),
@@ -94,12 +97,47 @@ impl Handler {
     pub(super) fn handle(self: &Arc<Self>, update: Update) -> impl Future<Output = ()> + Send + use<> {
         // Strangers share a queue: if several send the same code, the first one gets access.
         let served = chat_of(&update.kind).filter(|chat| self.sender.has_access(*chat));
-        let mut ticket = self.queues.take_ticket(served);
+        // A repeated press waits for nothing, least of all for the one that it repeats.
+        let begun = self.begin_slow_press(served, &update);
+        let begun = begun.map(|running| (running, self.queues.take_ticket(served)));
         let handler = Arc::clone(self);
         async move {
-            ticket.wait_for_turn().await;
-            handler.handled.handle_once(update.id, || handler.dispatch(update, &ticket)).await;
+            let handled = &handler.handled;
+            match begun {
+                Ok((_running, mut ticket)) => {
+                    ticket.wait_for_turn().await;
+                    handled.handle_once(update.id, || handler.dispatch(update, &ticket)).await;
+                }
+                Err(repeated) => {
+                    handled.handle_once(update.id, || handler.answer_repeated(update, repeated)).await;
+                }
+            }
         }
+    }
+
+    /// Begins a press whose reply takes long, if it is one in a served chat.
+    fn begin_slow_press(
+        &self,
+        served: Option<ChatId>,
+        update: &Update,
+    ) -> Result<Option<RunningPress>, Repeated> {
+        let (Some(chat), UpdateKind::CallbackQuery(query)) = (served, &update.kind) else { return Ok(None) };
+        let (Some(message), Some(data)) = (&query.message, &query.data) else { return Ok(None) };
+        if Chat::slow_press_notice(data).is_none() {
+            return Ok(None);
+        }
+        let UpdateId(number) = update.id;
+        self.slow_presses.begin((chat, message.id().0), data, number, Instant::now())
+    }
+
+    /// Answers a press that is not carried out, since it repeats another.
+    async fn answer_repeated(&self, update: Update, repeated: Repeated) {
+        let UpdateKind::CallbackQuery(query) = update.kind else { return };
+        let notice = match repeated {
+            Repeated::Running => Chat::slow_press_notice(query.data.as_deref().unwrap_or_default()),
+            Repeated::JustDone => Some(views::JUST_MADE),
+        };
+        self.answer_query(&query, notice.map(str::to_owned)).await;
     }
 
     async fn dispatch(&self, update: Update, ticket: &Ticket) {
@@ -208,9 +246,12 @@ impl Handler {
         let press = ButtonPress { chat, person: Some(&person), data, update: Some(update) };
         let work = async |progress| self.chat.press(press, &progress).await;
         let mut work = pin!(with_progress(&self.sender, destination, work));
-        let (press_reply, is_answered) = match tokio::time::timeout(PRESS_TIMEOUT, &mut work).await {
-            Ok(press_reply) => (press_reply, false),
-            Err(_) => (tokio::join!(work, self.answer_query(query, None)).0, true),
+        let (press_reply, is_answered) = match Chat::slow_press_notice(data) {
+            Some(notice) => (tokio::join!(work, self.answer_query(query, Some(notice.to_owned()))).0, true),
+            None => match tokio::time::timeout(PRESS_TIMEOUT, &mut work).await {
+                Ok(press_reply) => (press_reply, false),
+                Err(_) => (tokio::join!(work, self.answer_query(query, None)).0, true),
+            },
         };
         let notification = match &press_reply {
             PressReply::Notify(text) | PressReply::NotifyAndEdit(text, _) => Some(text.clone()),

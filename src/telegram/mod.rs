@@ -41,6 +41,7 @@ mod quiet_hours;
 mod rate_limiter;
 mod request_error;
 mod sender;
+mod slow_presses;
 mod source_notifier;
 mod token_bucket;
 mod topics;

@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::bot_api::{BotApi, Incoming, SentMessage};
+use crate::support::bot_api::{BotApi, Call, Incoming, SentMessage};
 use crate::support::held_disk::HeldDisk;
 use crate::support::recorder::{Input, Running, one_segment, probe, settings};
 use crate::support::{DEADLINE, wait};
@@ -142,11 +142,17 @@ fn a_press_is_answered_before_its_work_is_done() {
     let (seen, pressed) = (api.sent_count(), Instant::now());
     api.push(Incoming::press(&card, card.button("Follow")));
     api.push(Incoming::press(&network, network.button("Watch")));
-    api.push(Incoming::press(&third, third.button("Chart")));
-    let ends = api.wait_for_calls("answerCallbackQuery", 3);
-    assert!(ends.iter().all(|end| !end.params.contains_key("text")), "{ends:?}");
+    // A person presses again and again while nothing happens.
+    for _ in 0..50 {
+        api.push(Incoming::press(&third, third.button("Chart")));
+    }
+    let ends = api.wait_for_calls("answerCallbackQuery", 52);
+    let (of_charts, of_others): (Vec<_>, Vec<_>) =
+        ends.iter().partition(|end| end.params.contains_key("text"));
+    let is_told = |end: &&Call| end.params["text"] == "The chart is being made.";
+    assert!(of_charts.len() == 50 && of_charts.iter().all(is_told), "{ends:?}");
     // The answer to a fast press contains its result and is not sent before.
-    assert!(ends.iter().all(|end| end.at - pressed >= Duration::from_millis(2900)));
+    assert!(of_others.iter().all(|end| end.at - pressed >= Duration::from_millis(2900)));
     let lines = api.sent_after(seen);
     assert!(lines.iter().all(SentMessage::is_progress), "{lines:?}");
     assert_eq!(api.unanswered_presses(), 0);
@@ -161,8 +167,18 @@ fn a_press_is_answered_before_its_work_is_done() {
     for line in api.sent_after(seen).iter().filter(|message| message.is_progress()) {
         api.wait_for_call("deleteMessage", |call| call.params["message_id"] == line.message_id);
     }
+    // A moment later the same button makes no second chart, but that of another message does.
+    api.push(Incoming::press(&third, third.button("Chart")));
+    let ends = api.wait_for_calls("answerCallbackQuery", 53);
+    assert_eq!(ends[52].params["text"], "I have just sent that.");
+    let card = bot.ask(THIRD, &VAN.to_string());
+    let seen = api.sent_count();
+    api.push(Incoming::press(&card, card.button("Chart")));
+    api.wait_for_message_after(seen, |message| message.method == "sendPhoto");
+    api.wait_until_confirmed();
+    assert_eq!(api.sent().iter().filter(|message| message.method == "sendPhoto").count(), 2);
     let answered = api.calls().iter().filter(|call| call.method == "answerCallbackQuery").count();
-    assert_eq!(answered, 3, "each press once");
+    assert_eq!(answered, 54, "each press once");
     bot.stop();
 }
 

@@ -126,6 +126,12 @@ impl Chat {
         views::start().into()
     }
 
+    /// The notification of a press whose reply takes long, and which is therefore not carried out twice at a time.
+    pub fn slow_press_notice(data: &str) -> Option<&'static str> {
+        let callback = Callback::decode(data)?;
+        callback.is_slow().then(|| views::is_being_made(&callback))
+    }
+
     /// Does what a pressed button asks for, in a chat that has access. Changes and progress are as in [`Chat::answer`].
     pub async fn press(&self, press: ButtonPress<'_>, progress: &Progress) -> PressReply {
         let ButtonPress { chat, person, data, update } = press;

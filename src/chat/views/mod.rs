@@ -27,6 +27,7 @@ mod usage_error;
 
 use store::recorder::ChangeError;
 
+use super::callbacks::Callback;
 use super::message::{Asker, File, Reply};
 use crate::text::format::reason;
 use crate::text::{Text, printable};
@@ -77,6 +78,18 @@ pub fn change_failed(error: &ChangeError) -> Text {
 }
 
 /// The notification if a button's data cannot be decoded.
+/// The notification of a press whose reply takes long.
+pub(in crate::chat) fn is_being_made(callback: &Callback) -> &'static str {
+    match callback {
+        Callback::ExportBetween(_) => "The table is being made.",
+        Callback::NewestProbes(_) => "The probes are being read.",
+        _ => "The chart is being made.",
+    }
+}
+
+/// The notification of a press that was carried out a moment ago.
+pub(crate) const JUST_MADE: &str = "I have just sent that.";
+
 pub(in crate::chat) const OLD_BUTTON: &str = "This button is too old. Send the command again for a new one.";
 
 /// The reply to a message without text.
