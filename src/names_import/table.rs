@@ -29,6 +29,9 @@ const EXTENSIONS: [&str; 3] = ["csv", "tsv", "tab"];
 
 const DELIMITERS: [char; 3] = [',', ';', '\t'];
 
+/// In how few rows no column is taken for states: a household may have two devices with two addresses each.
+const FEWEST_STATES: usize = 5;
+
 /// The longest header that a warning shows, in characters.
 const SHOWN_HEADER_CHARS: usize = 80;
 
@@ -86,7 +89,11 @@ pub(super) fn read(text: &str) -> Facts {
                 facts.find(Finding::NoNameColumn(header.clone()));
                 continue;
             }
-            Header::Missing => (headless_names(&section.rows, &mut facts), width(&section.rows) == 2),
+            Header::Missing => {
+                let names = headless_names(&section.rows, &mut facts);
+                let is_own = width(&section.rows) == 2 && !is_mostly_shared(&names);
+                (names, is_own)
+            }
         };
         match is_own {
             true => names
@@ -161,7 +168,9 @@ fn headed_names(columns: &Columns, rows: &[&StringRecord], facts: &mut Facts) ->
             .iter()
             .zip(&shared)
             .map(|(column, shared)| (cell(row, *column), shared))
-            .filter(|(text, _)| is_usable(text, *address, columns.is_own))
+            .filter(|(text, _)| {
+                is_usable(text, *address, columns.is_own) && !is_attribute(text, columns, row)
+            })
             .filter_map(|(text, shared)| {
                 Some(Name { text: facts.parse_name(text)?, is_shared: shared.contains(&fold_case(text)) })
             })
@@ -170,6 +179,12 @@ fn headed_names(columns: &Columns, rows: &[&StringRecord], facts: &mut Facts) ->
         names.extend(name.map(|name| (*address, name.clone())));
     }
     names
+}
+
+/// Whether the text is what the row says of the device's vendor or kind: the name that a program gives it.
+fn is_attribute(text: &str, columns: &Columns, row: &StringRecord) -> bool {
+    let mut attributes = columns.attributes.iter().map(|column| cell(row, *column));
+    attributes.any(|attribute| words::is_same(attribute, text))
 }
 
 fn cell(row: &StringRecord, column: usize) -> &str {
@@ -232,6 +247,14 @@ fn headless_names(rows: &[&StringRecord], facts: &mut Facts) -> Vec<(MacAddr, Na
     let named =
         |text: &str, facts: &mut Facts| Some(Name { text: facts.parse_name(text)?, is_shared: false });
     names.iter().filter_map(|(address, text)| Some((*address, named(text, facts)?))).collect()
+}
+
+/// Whether the names are rather states, in a language that is not known: of at least so many addresses, most share
+/// theirs with others.
+fn is_mostly_shared(names: &[(MacAddr, Name)]) -> bool {
+    let shared = shared(names.iter().map(|(address, name)| (*address, name.text.as_str())));
+    let sharing = names.iter().filter(|(_, name)| shared.contains(&fold_case(&name.text))).count();
+    names.len() >= FEWEST_STATES && sharing * 2 > names.len()
 }
 
 /// The most fields of a row.
@@ -483,6 +506,26 @@ mod tests {
         ] {
             check(own, &[(VAN, "Van"), (ALICE, "Van")]);
         }
+    }
+
+    #[test]
+    fn states_in_two_columns_are_no_names() {
+        let rows = |states: &[&str]| -> String {
+            states.iter().zip(0..).map(|(state, row)| format!("a4:83:e7:10:00:{row:02x},{state}\n")).collect()
+        };
+        let taken = rows(&["zauzet", "slobodan", "zauzet", "zauzet", "slobodan"]);
+        check_found(&taken, &[Finding::Shared { name: "zauzet".into(), others: 1 }]);
+        // Names that people give to several addresses are fewer.
+        let family = rows(&["Ann", "Bob", "Ann", "Cat", "Dan"]);
+        assert_eq!(Facts::read(Path::new("a"), family.as_bytes()).unwrap().names.len(), 5);
+    }
+
+    /// Some programs name a device after its vendor or its kind until a person does.
+    #[test]
+    fn a_name_that_repeats_the_vendor_or_the_kind_is_none() {
+        let table = "name,mac,Device Vendor,type\nAcme Labs,a4:83:e7:10:00:30,\"Acme Labs, Inc.\",\n\
+             Toaster,a4:83:e7:10:00:31,Acme,toaster\nTablet,a4:83:e7:10:00:34,Acme,Toaster\n";
+        check(table, &[(COOK, "Tablet")]);
     }
 
     #[test]

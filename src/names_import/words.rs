@@ -721,6 +721,15 @@ pub(super) fn is_kind(text: &str) -> bool {
     KINDS.contains(&bare(text).as_str())
 }
 
+/// Whether two texts are the same but for case, punctuation and the words of companies' names.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(bare);
+    let core = |text: &str| -> Vec<String> {
+        text.split(' ').filter(|word| !COMPANY.contains(word)).map(str::to_owned).collect()
+    };
+    !one.is_empty() && (one == other || !core(&one).is_empty() && core(&one) == core(&other))
+}
+
 /// Whether the text is the vendor of the address, however its name is shortened.
 pub(super) fn is_vendor(text: &str, address: MacAddr) -> bool {
     let Some(vendor) = vendor::lookup(address).name() else { return false };

@@ -248,6 +248,26 @@ const OTHER_NAMES: [&[&str]; 2] =
 /// The names that people choose come first; what the device calls itself is taken if that cell is empty.
 const SELF_CHOSEN: [&str; 7] = ["host", "dhcp", "dns", "netbios", "bonjour", "hôte", "主机"];
 
+/// What the headers of columns with vendors and kinds of devices have in them.
+const ATTRIBUTES: [&str; 16] = [
+    "vendor",
+    "manuf",
+    "brand",
+    "hersteller",
+    "fabricant",
+    "fabricante",
+    "produttore",
+    "producent",
+    "výrobce",
+    "производитель",
+    "厂商",
+    "メーカー",
+    "type",
+    "category",
+    "model",
+    "typ",
+];
+
 /// The longest header that is looked at, in bytes.
 const HEADER_LIMIT: usize = 64;
 
@@ -267,6 +287,8 @@ pub(super) struct Columns {
     pub has_mac: bool,
     /// The best first.
     pub names: Vec<usize>,
+    /// Those with the vendor or the kind of the device.
+    pub attributes: Vec<usize>,
     /// Whether it is a table that people write for this program: addresses that share a name are one device.
     pub is_own: bool,
 }
@@ -293,6 +315,10 @@ impl Columns {
                 names = positions(known);
             }
         }
+        let is_attribute = |column: &usize| {
+            !names.contains(column) && ATTRIBUTES.iter().any(|word| headers[*column].contains(word))
+        };
+        let attributes = (0..headers.len()).filter(is_attribute).collect();
         let is_pair = headers.len() == 2
             && headers.iter().any(|header| header == "name")
             && headers.iter().any(|header| PAIRS.contains(&header.as_str()));
@@ -300,7 +326,7 @@ impl Columns {
             headers.iter().zip(*own).filter(|(header, own)| header == *own).count() == own.len()
         };
         let is_own = is_pair || EXPORTS.iter().any(begins);
-        let columns = Self { addresses, has_mac, names, is_own };
+        let columns = Self { addresses, has_mac, names, attributes, is_own };
         (!columns.addresses.is_empty() || !columns.names.is_empty()).then_some(columns)
     }
 }

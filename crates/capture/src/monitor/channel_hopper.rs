@@ -16,6 +16,9 @@ const MIN_DWELL: Duration = Duration::from_millis(10);
 /// How long to wait after a round in which no channel could be tuned to.
 pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How often a single channel is tuned to again: another program may have changed it, or hold the radio.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
 /// What channel hopping has counted so far. Only the hopper writes; any thread may read while it runs.
 #[derive(Debug, Default)]
 pub struct HopCounters {
@@ -33,6 +36,8 @@ pub(super) struct ChannelHopper {
     pub dwell: Duration,
     /// Usually [`RETRY_INTERVAL`].
     pub retry_interval: Duration,
+    /// Usually [`CHECK_INTERVAL`].
+    pub check_interval: Duration,
 }
 
 impl ChannelHopper {
@@ -53,16 +58,17 @@ impl ChannelHopper {
             let mut wait = self.dwell.max(MIN_DWELL);
             match tune(*channel) {
                 Ok(()) => {
-                    counters.hops.fetch_add(1, Relaxed);
-                    counters.frequency_mhz.store(channel.frequency_mhz(), Relaxed);
+                    let before = counters.frequency_mhz.swap(channel.frequency_mhz(), Relaxed);
+                    if before != channel.frequency_mhz() {
+                        counters.hops.fetch_add(1, Relaxed);
+                    }
                     consecutive_refusals = 0;
                     if std::mem::take(&mut is_failing) {
                         on_change(Ok(()));
                     }
                     if self.channels.len() == 1 {
-                        // Tuning again would only interrupt reception.
-                        let _ = stop.recv();
-                        return;
+                        // The kernel does nothing if it is still tuned to.
+                        wait = wait.max(self.check_interval);
                     }
                 }
                 Err(error) => {
@@ -113,7 +119,12 @@ mod tests {
             }
             reply.map_err(|errno| NetlinkError::Refused { errno, explanation: None })
         };
-        let hopper = ChannelHopper { channels, dwell: Duration::ZERO, retry_interval: Duration::ZERO };
+        let hopper = ChannelHopper {
+            channels,
+            dwell: Duration::ZERO,
+            retry_interval: Duration::ZERO,
+            check_interval: Duration::ZERO,
+        };
         hopper.run(&stopped, &counters, tune, |change| {
             reported.push(change.map_err(|error| error.errno().unwrap()));
         });
@@ -161,15 +172,12 @@ mod tests {
         assert_eq!(reported, [Err(Errno::NODEV)]);
     }
 
+    /// Another program may hold the radio meanwhile.
     #[test]
-    fn tunes_to_a_single_channel_once() {
-        let (stop, stopped) = mpsc::channel();
-        let channels = vec![Channel::try_from(6).unwrap()];
-        let hopper = ChannelHopper { channels, dwell: Duration::ZERO, retry_interval: Duration::ZERO };
-        stop.send(()).unwrap();
-        drop(stop);
-        let counters = HopCounters::default();
-        hopper.run(&stopped, &counters, |_| Ok(()), |_| {});
+    fn a_single_channel_is_checked_again() {
+        let busy = Err(Errno::BUSY);
+        let (tuned, reported, counters) = run(&[6], &[Ok(()), Ok(()), busy, busy, Ok(())]);
+        assert_eq!((tuned.as_slice(), reported.as_slice()), (&[6; 5][..], &[busy, Ok(())][..]));
         assert_eq!(counters.hops.into_inner(), 1);
     }
 }

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::channel::Channel;
-use super::channel_hopper::{ChannelHopper, HopCounters, RETRY_INTERVAL};
+use super::channel_hopper::{CHECK_INTERVAL, ChannelHopper, HopCounters, RETRY_INTERVAL};
 use super::error::MonitorError;
 use super::host::Host;
 use super::netlink::NetlinkError;
@@ -149,7 +149,8 @@ impl Monitor {
             return Err(MonitorError::Gone { interface, doing: TUNE });
         };
         let (channels, dwell) = (self.channels.clone(), self.dwell);
-        let hopper = ChannelHopper { channels, dwell, retry_interval: RETRY_INTERVAL };
+        let (retry_interval, check_interval) = (RETRY_INTERVAL, CHECK_INTERVAL);
+        let hopper = ChannelHopper { channels, dwell, retry_interval, check_interval };
         let (counters, index) = (Arc::clone(&self.counters), self.index);
         let (stop, stopped) = mpsc::channel();
         let hop = {
