@@ -260,7 +260,7 @@ pub(in crate::chat) fn mute_length(arguments: &str) -> Result<Duration, UsageErr
         .ok_or_else(|| UsageError::InvalidMuteLength(arguments.to_owned()))
 }
 
-/// A number with its unit: minutes, hours or days.
+/// A number with its unit, from minutes to months.
 fn duration(text: &str) -> Option<Duration> {
     let number_ends = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(number_ends)?;
@@ -268,6 +268,8 @@ fn duration(text: &str) -> Option<Duration> {
         "m" | "min" | "minutes" => 60,
         "h" | "hour" | "hours" => 3_600,
         "d" | "day" | "days" => 86_400,
+        "w" | "week" | "weeks" => 7 * 86_400,
+        "month" | "months" => 30 * 86_400,
         _ => return None,
     };
     Some(Duration::from_secs(u64::from(number.parse::<u32>().ok()?) * seconds))
