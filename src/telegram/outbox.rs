@@ -13,7 +13,7 @@
 //! - A flood of invented addresses has one message, which counts the alerts that were too many. It is edited while the flood
 //!   lasts, at most once a minute, and once it is over.
 //! - During quiet hours and while a chat is muted, nothing is sent. Afterwards one message lists the alerts of the
-//!   quiet hours, or says how many alerts the mute suppressed.
+//!   quiet hours, says how many more there were, and how many alerts a mute suppressed.
 //! - Alerts of a doorbell for quiet hours are sent during quiet hours too.
 //! - The message about a stranger's visit is edited, at any hour: an edit makes no sound. While the visit lasts, it is
 //!   edited once the stranger was seen a minute later than the message says, and a chat has one such edit in
@@ -26,6 +26,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use store::event::{ChatId, Event, EventKind, MessageId, Offset, Timestamp};
 use store::recorder::{ChangeError, RecorderHandle};
 use tokio::task::{Id, JoinSet};
@@ -40,7 +41,8 @@ use super::sender::Sender;
 use super::{earliest, sleep_until};
 use crate::chat::Reply;
 use crate::chat::pending_alerts::{Flood, Overflow, PendingAlerts, ShownVisit};
-use crate::chat::views::alerts::{self, Digest, PendingAlert};
+use crate::chat::views::alerts::{self, Digest, PendingAlert, Rest};
+use crate::text::Text;
 
 /// How long a message that is being sent may take when the service stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -75,6 +77,8 @@ enum Content {
     Overflow(u64, Option<ReportedFlood>),
     /// The number of alerts that a mute suppressed.
     MuteOver(u64),
+    /// All of this, after quiet hours.
+    Several(Vec<Content>),
 }
 
 /// The flood of which a message tells.
@@ -314,14 +318,8 @@ impl Outbox {
                 if schedule.record_success() {
                     info!(event = "alerts_resumed", %chat, "Telegram accepts alerts for a chat again");
                 }
-                match content {
-                    Content::Visit(_) if *edits == message => {}
-                    Content::Alerts(_) | Content::Visit(_) => schedule.record_sent(*devices, Instant::now()),
-                    Content::VisitLasts(visit, last) => {
-                        schedule.record_update(*visit, Some(*last), Instant::now());
-                    }
-                    Content::Overflow(..) => schedule.record_overflow_sent(Instant::now()),
-                    Content::MuteOver(_) => {}
+                if !(matches!(content, Content::Visit(_)) && *edits == message) {
+                    record_sent(schedule, *devices, content);
                 }
                 Some(delivered(self.recorder.now(), *chat, content, message))
             }
@@ -441,14 +439,48 @@ impl Outbox {
         if !self.sends_visits(pending) || self.quiet_hours.contains(today.0) {
             return Next::Nothing;
         }
-        let is_quiet = |(_, alert, _): &&PendingAlert<'_>| self.quiet_hours.contains(alert.time);
-        let of_quiet_hours: Vec<_> = alerts.iter().filter(is_quiet).copied().collect();
-        if of_quiet_hours.len() > 1 {
-            let digest = alerts::digest(&of_quiet_hours, alerts::quiet_headline, true, today);
-            return Next::Send(gathered(pending, Devices::Known, digest));
+        if let Some(morning) = self.after_quiet_hours(pending, alerts, today) {
+            return Next::Send(morning);
         }
         let known: Vec<_> = alerts.iter().filter(|(_, alert, _)| alert.is_known).copied().collect();
         self.next_alerts(pending, Devices::Known, &known, schedule, now)
+    }
+
+    /// All that waits since quiet hours in one message, if more than one would be needed.
+    fn after_quiet_hours(
+        &self,
+        pending: &PendingAlerts<'_>,
+        alerts: &[PendingAlert<'_>],
+        today: (Timestamp, Tz),
+    ) -> Option<Message> {
+        let is_quiet = |time: Timestamp| self.quiet_hours.contains(time);
+        let of_quiet_hours: Vec<_> =
+            alerts.iter().filter(|(_, alert, _)| is_quiet(alert.time)).copied().collect();
+        let overflow = pending.overflow().filter(|overflow| overflow.since().is_some_and(is_quiet));
+        // One that edits the message of a flood makes no sound.
+        let overflow = overflow
+            .map(|overflow| self.summary(pending, overflow))
+            .filter(|summary| summary.edits.is_none());
+        if of_quiet_hours.is_empty() && overflow.is_none() {
+            return None;
+        }
+        let suppressed = pending.suppressed();
+        let flood = pending.untold_flood().filter(|_| pending.overflow().is_none());
+        let further = [
+            overflow.map(|summary| (summary.content, summary.reply.text)),
+            suppressed.map(|count| (Content::MuteOver(count), alerts::mute_ended(count))),
+            flood.map(|flood| self.new_flood(pending, &flood)).map(|flood| (flood.content, flood.reply.text)),
+        ];
+        let (further, texts): (Vec<Content>, Vec<Text>) = further.into_iter().flatten().unzip();
+        if of_quiet_hours.len() + further.len() < 2 {
+            return None;
+        }
+        let tail =
+            texts.into_iter().fold(Text::default(), |tail, text| tail.append("\n\n").append_text(text));
+        let digest = alerts::digest(&of_quiet_hours, alerts::quiet_headline, Rest::Counted(tail), today);
+        let mut message = gathered(pending, Devices::Known, digest);
+        message.content = Content::Several([message.content].into_iter().chain(further).collect());
+        Some(message)
     }
 
     /// The next message of a chat besides those about known devices: first about visits that have ended, then about a mute
@@ -571,7 +603,7 @@ impl Outbox {
             Err(at) => Next::NotBefore(at),
             Ok(left) if waiting.len() > left && !self.gather.is_zero() => {
                 let today = (self.recorder.now(), zone);
-                let digest = alerts::digest(waiting, alerts::burst_headline, false, today);
+                let digest = alerts::digest(waiting, alerts::burst_headline, Rest::Left, today);
                 Next::Send(gathered(pending, devices, digest))
             }
             Ok(_) => {
@@ -592,6 +624,18 @@ fn gathered(pending: &PendingAlerts<'_>, devices: Devices, digest: Digest) -> Me
     Message { chat: pending.chat(), devices, content, reply: digest.answer, edits: None, plain_limit: None }
 }
 
+/// Updates the schedule after a message with this content was sent.
+fn record_sent(schedule: &mut DeliverySchedule, devices: Devices, content: &Content) {
+    let now = Instant::now();
+    match content {
+        Content::Alerts(_) | Content::Visit(_) => schedule.record_sent(devices, now),
+        Content::VisitLasts(visit, last) => schedule.record_update(*visit, Some(*last), now),
+        Content::Overflow(..) => schedule.record_overflow_sent(now),
+        Content::MuteOver(_) => {}
+        Content::Several(all) => all.iter().for_each(|content| record_sent(schedule, devices, content)),
+    }
+}
+
 fn delivered(time: Timestamp, chat: ChatId, content: &Content, message: Option<MessageId>) -> Vec<Event> {
     let all = |offsets: &[Offset], message| {
         let delivered = |&probe: &Offset| EventKind::Delivered { probe, chat, message };
@@ -607,6 +651,10 @@ fn delivered(time: Timestamp, chat: ChatId, content: &Content, message: Option<M
             vec![Event::new(time, EventKind::OverflowReported { chat, count, flood, message })]
         }
         Content::MuteOver(count) => vec![Event::new(time, EventKind::MuteReported { chat, count: *count })],
+        // Such a message is not edited later.
+        Content::Several(all) => {
+            all.iter().flat_map(|content| delivered(time, chat, content, None)).collect()
+        }
     }
 }
 
@@ -616,6 +664,9 @@ fn undeliverable(time: Timestamp, chat: ChatId, content: &Content, reason: &str)
     };
     match content {
         Content::Alerts(offsets) | Content::Visit(offsets) => offsets.iter().map(dropped).collect(),
+        Content::Several(all) => {
+            all.iter().flat_map(|content| undeliverable(time, chat, content, reason)).collect()
+        }
         Content::VisitLasts(..) | Content::Overflow(..) | Content::MuteOver(_) => {
             delivered(time, chat, content, None)
         }

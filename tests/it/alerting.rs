@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::chat::views::alerts as words;
+use probewatch::text::Text;
 use serde_json::Value;
 use store::event::{
     AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, Pattern, Probe,
@@ -287,7 +288,7 @@ fn a_digest_is_cut_between_entries_and_lists_each_alert_once() {
         alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None.into())).collect();
     let (mut messages, mut included) = (0, Vec::new());
     while !left.is_empty() {
-        let digest = words::digest(&left, words::burst_headline, false, today());
+        let digest = words::digest(&left, words::burst_headline, words::Rest::Left, today());
         assert!(digest.answer.text.length() <= 4096);
         let text = digest.answer.text.to_string();
         assert!(text.starts_with(&format!("📣 {} alerts\n", digest.included.len())), "{text}");
@@ -311,10 +312,10 @@ fn a_digest_is_cut_between_entries_and_lists_each_alert_once() {
     // In the morning there is one message, which counts the alerts that do not fit.
     let all: Vec<_> =
         alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, Some("Van").into())).collect();
-    let digest = words::digest(&all, words::quiet_headline, true, today());
+    let digest = words::digest(&all, words::quiet_headline, words::Rest::Counted(Text::default()), today());
     assert_eq!(digest.included.len(), 120);
     let many: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None.into())).collect();
-    let digest = words::digest(&many, words::quiet_headline, true, today());
+    let digest = words::digest(&many, words::quiet_headline, words::Rest::Counted(Text::default()), today());
     let text = digest.answer.text.to_string();
     assert_eq!(digest.included.len(), 120);
     assert!(text.starts_with("📣 Good morning. 120 alerts during quiet hours:\n"), "{text}");
@@ -391,7 +392,7 @@ fn a_digest_has_the_buttons_of_its_alerts() {
     let labels = |alerts: &[(Alert, Option<&str>)]| {
         let waiting: Vec<_> =
             (0..).map(Offset).zip(alerts).map(|(at, (alert, name))| (at, alert, (*name).into())).collect();
-        let digest = words::digest(&waiting, words::burst_headline, false, today());
+        let digest = words::digest(&waiting, words::burst_headline, words::Rest::Left, today());
         let rows = digest.answer.buttons.iter().map(|row| row.iter().map(|button| button.label.as_str()));
         rows.map(|row| row.collect::<Vec<_>>().join(" | ")).collect::<Vec<_>>()
     };
@@ -408,7 +409,7 @@ fn a_digest_has_the_buttons_of_its_alerts() {
     assert_eq!(labels(&[of(1, "A"), of(2, "B"), of(2, "C"), of(3, "D")]), [mute]);
 }
 
-/// Records undelivered alerts of the last two hours, and one that a mute suppressed.
+/// Records 25 undelivered alerts of the last two hours, 5 that were too many, and one that a mute suppressed.
 fn record_the_night(data_dir: &Path) {
     let running = Running::start(RecorderSettings { ..settings(data_dir) });
     let now = Timestamp::now().as_micros();
@@ -420,6 +421,11 @@ fn record_the_night(data_dir: &Path) {
         let source = MacAddr::new([0, 0x23, 0xa7, 0, 0, number]);
         let ago = minutes(110 - 10 * i64::from(number));
         running.record(&Input::Probe(asks(source, "Depot", now - ago)));
+    }
+    // In one minute, of which a chat gets 20 alerts.
+    for number in 0..25 {
+        let source = MacAddr::new([0, 0x23, 0xa7, 0, 1, number]);
+        running.record(&Input::Probe(asks(source, "Depot", now - minutes(65) + i64::from(number))));
     }
     let mute = Event::new(time(now), EventKind::Mute { chat: ChatId(CHAT), until: time(now - minutes(40)) });
     running.record(&Input::Change(mute));
@@ -450,27 +456,36 @@ fn quiet_hours_end_with_one_message() {
     }) else {
         return;
     };
-    testbed.ask_until("/status", "Alerts waiting for Telegram: 5");
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 25");
     testbed.transmit("00:23:a7:00:00:10", "Depot");
-    testbed.ask_until("/status", "Alerts waiting for Telegram: 6");
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 26");
     assert!(testbed.alerts().is_empty());
     testbed.service.kill();
     testbed.service.restart_with(|config| config.set("alerts", "quiet", &hours(-180, -5)));
     testbed.wait_until_ready(2);
     let morning = testbed.api.wait_for_message(|message| message.plain.contains("Good morning"));
     assert!(
-        morning.plain.starts_with("📣 Good morning. 5 alerts during quiet hours:\n• "),
+        morning.plain.starts_with("📣 Good morning. 25 alerts during quiet hours:\n• "),
         "{}",
         morning.plain
     );
-    assert_eq!(morning.plain.lines().count(), 6);
+    assert_eq!(morning.plain.lines().count(), 30);
+    assert!(morning.plain.contains("\n\n📣 … and 5 more alerts, for 1 network"), "{}", morning.plain);
+    assert!(
+        morning.plain.contains("\n\n") && morning.plain.contains("1 alert was suppressed"),
+        "{}",
+        morning.plain
+    );
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
-    testbed.api.wait_for_message(|message| message.plain.contains("1 alert was suppressed"));
+    let further = |message: &&SentMessage| {
+        message.plain.contains("suppressed") || message.plain.contains("more alerts")
+    };
+    assert_eq!(testbed.api.sent().iter().filter(further).count(), 1);
     assert_eq!(testbed.alerts().len(), 2, "the alert after the quiet hours has its own message");
     assert!(testbed.service.terminate().success());
     let logged = events(&data_dir);
     let count = |is: fn(&Event) -> bool| logged.iter().filter(|(_, event)| is(event)).count();
-    assert_eq!(count(|event| matches!(event.kind, EventKind::Delivered { .. })), 6);
+    assert_eq!(count(|event| matches!(event.kind, EventKind::Delivered { .. })), 26);
     assert_eq!(count(|event| matches!(event.kind, EventKind::MuteReported { count: 1, .. })), 1);
     testbed.api.assert_clean();
 }

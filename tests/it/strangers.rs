@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dot11::{MacAddr, RequestedSsid};
 use probewatch::chat::views::alerts as words;
+use probewatch::text::Text;
 use store::event::{
     AlertDecision, ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, Probe, StrangerReason, Timestamp,
 };
@@ -270,7 +271,12 @@ fn an_alert_about_a_second_visit_says_when_the_device_was_first_seen() {
     let alerts: Vec<_> = folded.state.alerts().waiting_for(CHAT_ID).collect();
     let (offset, alert) = alerts.iter().rev().nth(1).unwrap();
     let now = (Timestamp::from_micros(21_000 * SECOND), chrono_tz::Tz::UTC);
-    let digest = words::digest(&[(*offset, *alert, device)], words::burst_headline, true, now);
+    let digest = words::digest(
+        &[(*offset, *alert, device)],
+        words::burst_headline,
+        words::Rest::Counted(Text::default()),
+        now,
+    );
     let text = digest.answer.text.to_string();
     assert!(text.contains(", a stranger, is near: a new device, first seen 00:00:00 ("), "{text}");
 }

@@ -309,12 +309,19 @@ struct Entry<'a> {
     included: Vec<Offset>,
 }
 
-/// Alerts in one message under a headline with their count, cut between entries to fit. With `all`, the last line counts
-/// the rest; otherwise the rest is left for the next message.
+/// What becomes of the alerts that do not fit into a message.
+pub enum Rest {
+    /// They are left for the next message.
+    Left,
+    /// The message counts them. This text follows.
+    Counted(Text),
+}
+
+/// Alerts in one message under a headline with their count, cut between entries to fit.
 pub fn digest(
     alerts: &[PendingAlert<'_>],
     headline: fn(usize) -> String,
-    all: bool,
+    rest: Rest,
     (now, zone): (Timestamp, Tz),
 ) -> Digest {
     let mut entries: Vec<Entry<'_>> = Vec::new();
@@ -338,7 +345,11 @@ pub fn digest(
         |omitted: usize| format!("\n… and {}", pluralize(omitted as u64, "more alert", "more alerts"));
     // No count in either is longer than that of all alerts.
     let overhead = headline(alerts.len()).append_text(Text::plain(last_line(alerts.len())));
-    let mut remaining_chars = MESSAGE_LIMIT.saturating_sub(overhead.length());
+    let (is_counted, tail) = match rest {
+        Rest::Left => (false, Text::default()),
+        Rest::Counted(tail) => (true, tail),
+    };
+    let mut remaining_chars = MESSAGE_LIMIT.saturating_sub(overhead.length() + tail.length());
     let (mut text, mut included) = (Text::default(), Vec::new());
     for entry in &entries {
         let line = Text::plain("\n• ").append_text(shown_entry(entry, now, zone));
@@ -348,11 +359,11 @@ pub fn digest(
         included.extend(&entry.included);
     }
     let omitted = alerts.len() - included.len();
-    if omitted > 0 && all {
+    if omitted > 0 && is_counted {
         text = text.append(last_line(omitted));
         included = alerts.iter().map(|(offset, _, _)| *offset).collect();
     }
-    let text = headline(included.len()).append_text(text);
+    let text = headline(included.len()).append_text(text).append_text(tail);
     let is_included: BTreeSet<Offset> = included.iter().copied().collect();
     let of_included = alerts.iter().filter(|(offset, _, _)| is_included.contains(offset));
     let buttons = digest_buttons(&of_included.copied().collect::<Vec<_>>());
@@ -435,7 +446,10 @@ pub fn burst_headline(count: usize) -> String {
 
 /// The headline over alerts of the quiet hours.
 pub fn quiet_headline(count: usize) -> String {
-    format!("Good morning. {} during quiet hours:", pluralize(count as u64, "alert", "alerts"))
+    match count {
+        0 => "Good morning.".to_owned(),
+        _ => format!("Good morning. {} during quiet hours:", pluralize(count as u64, "alert", "alerts")),
+    }
 }
 
 /// The message in place of alerts that were too many, or pending for too long, to be sent one by one. It follows those
