@@ -569,12 +569,13 @@ fn a_bad_sector_in_the_last_segment_costs_its_own_events_alone() {
         let length = before.len() as u64;
         assert!(length > 12 * BLOCK);
         let bad = match at {
-            "start" => vec![0..1],
-            "middle" => vec![5 * BLOCK..6 * BLOCK],
-            "two" => vec![2 * BLOCK..2 * BLOCK + 1, 8 * BLOCK..8 * BLOCK + 1],
-            "end" => vec![length - 1..length],
-            _ => vec![0..length],
+            "start" => vec![(0, 1)],
+            "middle" => vec![(5 * BLOCK, 6 * BLOCK)],
+            "two" => vec![(2 * BLOCK, 2 * BLOCK + 1), (8 * BLOCK, 8 * BLOCK + 1)],
+            "end" => vec![(length - 1, length)],
+            _ => vec![(0, length)],
         };
+        let bad: Vec<std::ops::Range<u64>> = bad.into_iter().map(|(start, end)| start..end).collect();
         let disk = BadSectors::default();
         let name = path.file_name().unwrap().to_str().unwrap();
         bad.iter().for_each(|bad| disk.add(name, bad.clone()));

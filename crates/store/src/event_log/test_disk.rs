@@ -12,12 +12,15 @@ use super::vfs::{FileId, FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
 /// What a system reads at a time: a bad sector takes all of it.
 const BLOCK: u64 = 4096;
 
+type NamedBlocks = (String, Range<u64>);
+type BlocksOfFile = (FileId, Range<u64>);
+
 /// Clones share one disk. The sectors belong to the file: it may be renamed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BadSectors {
-    bad: Arc<Mutex<Vec<(String, Range<u64>)>>>,
+    bad: Arc<Mutex<Vec<NamedBlocks>>>,
     /// The files that have them, once they were opened by their name.
-    files: Arc<Mutex<Vec<(FileId, Range<u64>)>>>,
+    files: Arc<Mutex<Vec<BlocksOfFile>>>,
     /// So many reads of any file fail.
     failing_reads: Arc<AtomicU64>,
 }

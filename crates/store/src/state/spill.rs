@@ -130,11 +130,6 @@ impl Spill {
         rows_of(&rows).find(|(of, _)| *of == address).map(|(_, row)| row.to_vec())
     }
 
-    /// Whether the address has a row.
-    pub(super) fn has(&self, address: MacAddr) -> bool {
-        self.lock().has(address.octets())
-    }
-
     /// Removes the rows of this bucket that `is_evicted` accepts by their address and last probe, and returns the
     /// addresses; `None` if there is no such bucket.
     pub(super) fn evict_from_bucket(
@@ -516,7 +511,7 @@ mod tests {
         assert_eq!(new, 5000);
         let row = spill.row(address(17)).unwrap();
         assert_eq!(device_row::last_probe(&row), Timestamp::from_micros(195_017));
-        assert!(spill.has(address(1)) && !spill.has(MacAddr::new([9; 6])));
+        assert!(spill.row(address(1)).is_some());
         assert_eq!(spill.row(MacAddr::new([9; 6])), None);
         assert_eq!(spill.finish().unwrap().left, 5000);
     }
