@@ -17,15 +17,15 @@ use store::event::ChatId;
 use teloxide::Bot;
 use teloxide::payloads::{GetUpdates, GetUpdatesSetters, SetWebhook};
 use teloxide::requests::Payload;
-use teloxide::types::{AllowedUpdate, MessageId, True, Update};
+use teloxide::types::{AllowedUpdate, MessageId, True};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use url::Url;
 
 use super::backoff::{Backoff, MAX_WAIT};
-use super::incoming::parse_update;
 use super::outgoing::{OutgoingMessage, Upload, edit_picture, edit_text, fits, webhook_with_certificate};
 use super::request_error::{RequestError, Response, with_causes};
+use super::update::{Update, elements_of_result, read_updates};
 use super::{RequestMetrics, TelegramError};
 use crate::chat::{File, Reply};
 use crate::config::Telegram;
@@ -149,13 +149,23 @@ impl Api {
         self.upload(upload).await
     }
 
-    /// The updates from `offset` on, as soon as there are any; none after `timeout`.
+    /// The updates from `offset` on, as soon as there are any; none after `timeout`. One that cannot be read hides no other.
     pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, RequestError> {
         let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
-        let request = GetUpdates::new().offset(offset).timeout(seconds);
-        let updates: Vec<Value> = self.call(&self.polling_bot, &request.allowed_updates(UPDATES)).await?;
-        let invalid = |error| RequestError::temporary(format!("Telegram sent an invalid update: {error}"));
-        updates.into_iter().map(|update| parse_update(update).map_err(invalid)).collect()
+        let payload = GetUpdates::new().offset(offset).timeout(seconds).allowed_updates(UPDATES);
+        let body = serde_json::to_vec(&payload).map_err(RequestError::invalid)?;
+        let request = self.polling_bot.client().post(method_url(&self.polling_bot, GetUpdates::NAME)?);
+        let request = request.header("content-type", "application/json").body(body);
+        let start = Instant::now();
+        let outcome = receive(request).await.and_then(|(status, body)| {
+            let Some(updates) = elements_of_result(&body) else {
+                return parse::<IgnoredAny>(status, &body).and_then(|IgnoredAny| Err(not_the_api(status)));
+            };
+            read_updates(&updates)
+                .ok_or_else(|| RequestError::temporary("Telegram sent only updates without a number"))
+        });
+        self.metrics.record(GetUpdates::NAME, start.elapsed(), &outcome);
+        outcome
     }
 
     /// Sends a message once. Returns its number if Telegram names it.
@@ -283,6 +293,12 @@ fn method_url(bot: &Bot, method: &str) -> Result<Url, RequestError> {
 
 /// Sends a request, and reads the response.
 async fn send<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, RequestError> {
+    let (status, body) = receive(request).await?;
+    parse(status, &body)
+}
+
+/// Sends a request, and returns the response's HTTP status and body.
+async fn receive(request: RequestBuilder) -> Result<(u16, Vec<u8>), RequestError> {
     let mut response = request.send().await.map_err(|error| RequestError::from_transport(&error))?;
     let status = response.status().as_u16();
     if response.status().is_redirection() {
@@ -298,8 +314,14 @@ async fn send<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Request
         }
         body.extend_from_slice(&chunk);
     }
-    let response: Response<T> = serde_json::from_slice(&body).map_err(|_| {
-        RequestError::temporary(format!("the server's answer is not the Bot API's (HTTP {status})"))
-    })?;
+    Ok((status, body))
+}
+
+fn parse<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, RequestError> {
+    let response: Response<T> = serde_json::from_slice(body).map_err(|_| not_the_api(status))?;
     response.into_result(status)
+}
+
+fn not_the_api(status: u16) -> RequestError {
+    RequestError::temporary(format!("the server's answer is not the Bot API's (HTTP {status})"))
 }

@@ -7,10 +7,7 @@ use std::time::{Duration, Instant};
 use store::event::{ChatId, Person};
 use store::recorder::RecorderHandle;
 use teloxide::payloads::AnswerCallbackQuery;
-use teloxide::types::{
-    CallbackQuery, Chat as TelegramChat, ChatMemberUpdated, MaybeInaccessibleMessage, Message, Update,
-    UpdateId, UpdateKind, User,
-};
+use teloxide::types::CallbackQueryId;
 use tracing::{debug, info, warn};
 
 use super::access::Access;
@@ -19,11 +16,15 @@ use super::chat_queue::{ChatQueues, Ticket};
 use super::handled_updates::HandledUpdates;
 use super::incoming::{BotIdentity, IncomingMessage, bare_code};
 use super::outgoing::Destination;
+use super::pending_question::PendingQuestions;
 use super::progress_indicator::with_progress;
 use super::rate_limiter::RateLimiter;
 use super::request_error::REMOVED;
 use super::sender::Sender;
 use super::slow_presses::{Repeated, RunningPress, SlowPresses};
+use super::update::{
+    CallbackQuery, Chat as TelegramChat, ChatMemberUpdated, Message, Update, UpdateKind, User,
+};
 use crate::chat::commands::{self, Request};
 use crate::chat::{ButtonPress, Chat, File, PressReply, Reply, UserMessage, views};
 use crate::text::Text;
@@ -62,6 +63,7 @@ pub(super) struct Handler {
     queues: Arc<ChatQueues>,
     handled: HandledUpdates,
     slow_presses: Arc<SlowPresses>,
+    questions: PendingQuestions,
     stranger_log: RateLimiter,
     stranger_hints: RateLimiter,
     text_only_hints: RateLimiter,
@@ -86,6 +88,7 @@ impl Handler {
             queues: Arc::default(),
             handled: HandledUpdates::default(),
             slow_presses: Arc::default(),
+            questions: PendingQuestions::default(),
             stranger_log: RateLimiter::new(STRANGER_INTERVAL, STRANGER_LOG_LIMIT),
             stranger_hints: RateLimiter::new(STRANGER_INTERVAL, STRANGER_HINT_LIMIT),
             text_only_hints: RateLimiter::new(TEXT_ONLY_INTERVAL, TEXT_ONLY_LIMIT),
@@ -102,14 +105,14 @@ impl Handler {
         let begun = begun.map(|running| (running, self.queues.take_ticket(served)));
         let handler = Arc::clone(self);
         async move {
-            let handled = &handler.handled;
+            let (id, kind, handled) = (update.id, update.kind, &handler.handled);
             match begun {
                 Ok((_running, mut ticket)) => {
                     ticket.wait_for_turn().await;
-                    handled.handle_once(update.id, || handler.dispatch(update, &ticket)).await;
+                    handled.handle_once(id, || handler.dispatch(kind, id, &ticket)).await;
                 }
                 Err(repeated) => {
-                    handled.handle_once(update.id, || handler.answer_repeated(update, repeated)).await;
+                    handled.handle_once(id, || handler.answer_repeated(kind, repeated)).await;
                 }
             }
         }
@@ -126,13 +129,12 @@ impl Handler {
         if Chat::slow_press_notice(data).is_none() {
             return Ok(None);
         }
-        let UpdateId(number) = update.id;
-        self.slow_presses.begin((chat, message.id().0), data, number, Instant::now())
+        self.slow_presses.begin((chat, message.id.0), data, update.id, Instant::now())
     }
 
     /// Answers a press that is not carried out, since it repeats another.
-    async fn answer_repeated(&self, update: Update, repeated: Repeated) {
-        let UpdateKind::CallbackQuery(query) = update.kind else { return };
+    async fn answer_repeated(&self, update: UpdateKind, repeated: Repeated) {
+        let UpdateKind::CallbackQuery(query) = update else { return };
         let notice = match repeated {
             Repeated::Running => Chat::slow_press_notice(query.data.as_deref().unwrap_or_default()),
             Repeated::JustDone => Some(views::JUST_MADE),
@@ -140,14 +142,21 @@ impl Handler {
         self.answer_query(&query, notice.map(str::to_owned)).await;
     }
 
-    async fn dispatch(&self, update: Update, ticket: &Ticket) {
-        let UpdateId(number) = update.id;
-        match update.kind {
+    async fn dispatch(&self, update: UpdateKind, number: u32, ticket: &Ticket) {
+        match update {
             UpdateKind::Message(message) => self.handle_message(&message, number, ticket).await,
             UpdateKind::CallbackQuery(query) => self.handle_press(&query, number, ticket).await,
-            UpdateKind::MyChatMember(change) => self.handle_membership(&change).await,
-            // The bot requests no others.
-            _ => {}
+            UpdateKind::MyChatMember(change) => self.handle_membership(&change, number).await,
+            UpdateKind::Other { name, chat } => match chat {
+                Some(chat) if !self.sender.has_access(chat) => self.log_stranger(chat),
+                chat => info!(
+                    event = "update_ignored",
+                    update = number,
+                    kind = name,
+                    chat = chat.map(|chat| chat.0),
+                    "ignored an update of a kind or form that the bot does not use"
+                ),
+            },
         }
     }
 
@@ -169,11 +178,17 @@ impl Handler {
         if self.was_handled_before_restart(update) {
             return;
         }
-        self.access.record_name(chat, name_of(&message.chat));
+        self.access.record_name(chat, message.chat.name.clone());
         self.sender.record_presence(chat).await;
+        let is_text = matches!(incoming, IncomingMessage::Text { .. });
+        let question = is_text.then(|| self.questions.take(chat, Instant::now())).flatten();
         let reply = match incoming {
-            IncomingMessage::Text { text, in_reply_to } => {
+            IncomingMessage::Text { text, in_reply_to, is_plain } => {
                 self.sender.record_topic(destination);
+                // A look-up of a device stays one: to give its name to another, reply to the question.
+                let answers =
+                    is_plain && !text.trim_start().starts_with('/') && !self.chat.names_device(&text);
+                let in_reply_to = in_reply_to.or_else(|| question.filter(|_| answers));
                 let in_reply_to = in_reply_to.as_deref();
                 let author = author_of(message);
                 let message = UserMessage {
@@ -188,7 +203,7 @@ impl Handler {
             }
             IncomingMessage::WithoutText if self.may_hint(chat) => views::non_text_message().into(),
             IncomingMessage::Forwarded if self.may_hint(chat) => views::forwarded().into(),
-            _ => return,
+            incoming => return log_ignored(message, &incoming, update),
         };
         self.reply(destination, &reply, ticket).await;
     }
@@ -205,9 +220,9 @@ impl Handler {
             Some(Request::Start { code }) => Some(code.unwrap_or_default()),
             _ => None,
         };
-        let code = start.as_deref().or_else(|| bare_code(text).filter(|_| message.chat.is_private()));
+        let code = start.as_deref().or_else(|| bare_code(text).filter(|_| message.chat.is_private));
         let paired = match code.filter(|code| !code.is_empty()) {
-            Some(code) => self.access.pair_chat(chat, name_of(&message.chat), code).await,
+            Some(code) => self.access.pair_chat(chat, message.chat.name.clone(), code).await,
             None => None,
         };
         if paired.is_none() {
@@ -225,13 +240,11 @@ impl Handler {
     /// [`PRESS_TIMEOUT`].
     async fn handle_press(&self, query: &CallbackQuery, update: u32, ticket: &Ticket) {
         // Only a button under a message of the bot has a message.
-        let Some(message) = &query.message else { return self.answer_query(query, None).await };
-        let destination = match message {
-            MaybeInaccessibleMessage::Regular(message) => {
-                Destination { reply_to: None, ..destination_of(message) }
-            }
-            MaybeInaccessibleMessage::Inaccessible(message) => ChatId(message.chat.id.0).into(),
+        let Some(message) = &query.message else {
+            info!(event = "update_ignored", update, "ignored a press of a button whose message is unknown");
+            return self.answer_query(query, None).await;
         };
+        let destination = Destination { reply_to: None, ..destination_of(message) };
         let chat = destination.chat;
         if !self.sender.has_access(chat) {
             return self.log_stranger(chat);
@@ -241,9 +254,10 @@ impl Handler {
         }
         self.sender.record_topic(destination);
         self.sender.record_presence(chat).await;
+        self.questions.take(chat, Instant::now());
         let data = query.data.as_deref().unwrap_or_default();
-        let person = person_of(&query.from);
-        let press = ButtonPress { chat, person: Some(&person), data, update: Some(update) };
+        let person = query.from.as_ref().map(person_of);
+        let press = ButtonPress { chat, person: person.as_ref(), data, update: Some(update) };
         let work = async |progress| self.chat.press(press, &progress).await;
         let mut work = pin!(with_progress(&self.sender, destination, work));
         let (press_reply, is_answered) = match Chat::slow_press_notice(data) {
@@ -263,8 +277,9 @@ impl Handler {
             (true, Some(text)) => self.reply(destination, &Text::plain(text).into(), ticket).await,
             (true, None) => {}
         }
-        let editable =
-            |reply: &Reply| message.regular_message().filter(|message| is_editable_into(message, reply));
+        let editable = |reply: &Reply| {
+            Some(message).filter(|message| query.is_accessible && is_editable_into(message, reply))
+        };
         match press_reply {
             PressReply::Notify(_) => {}
             PressReply::Send(reply) => self.reply(destination, &reply, ticket).await,
@@ -282,7 +297,8 @@ impl Handler {
 
     /// Ends the press of a button, with a notification or without (Bot API, `answerCallbackQuery`).
     async fn answer_query(&self, query: &CallbackQuery, notification: Option<String>) {
-        let mut request = AnswerCallbackQuery::new(query.id.clone());
+        let Some(id) = query.id.clone() else { return };
+        let mut request = AnswerCallbackQuery::new(CallbackQueryId(id));
         request.text = notification.map(|text| text.chars().take(NOTIFICATION_LIMIT).collect());
         if let Err(error) = self.api.request(&request).await {
             // Telegram accepts an answer only for some seconds. The press has been carried out all the same.
@@ -292,13 +308,16 @@ impl Handler {
 
     /// Logs that the bot was added to a chat, removed from it, or blocked, since alerts to the chat are then dropped
     /// (Bot API, `my_chat_member`).
-    async fn handle_membership(&self, change: &ChatMemberUpdated) {
-        let chat = ChatId(change.chat.id.0);
+    async fn handle_membership(&self, change: &ChatMemberUpdated, update: u32) {
+        let chat = change.chat.id;
         if !self.sender.has_access(chat) {
             return self.log_stranger(chat);
         }
-        self.access.record_name(chat, name_of(&change.chat));
-        if change.new_chat_member.is_present() {
+        self.access.record_name(chat, change.chat.name.clone());
+        let Some(is_present) = change.is_present else {
+            return info!(event = "update_ignored", update, %chat, "ignored a change of the bot's membership to an unknown status");
+        };
+        if is_present {
             info!(event = "bot_added", %chat, "the bot was added to a chat, or its rights there changed");
             self.sender.record_presence(chat).await;
             self.sender.record_accepted(chat);
@@ -314,6 +333,9 @@ impl Handler {
 
     /// Sends a reply; if too many updates of the chat wait, soon or not at all.
     async fn reply(&self, destination: Destination, reply: &Reply, ticket: &Ticket) {
+        if reply.asks_for.is_some() && destination.chat.0 > 0 {
+            self.questions.ask(destination.chat, reply.text.to_string(), Instant::now());
+        }
         self.sender.reply(destination, reply, ticket.queue_length() > QUEUE_LIMIT).await;
     }
 
@@ -344,13 +366,23 @@ impl Handler {
 
 /// The chat in whose queue an update belongs.
 fn chat_of(update: &UpdateKind) -> Option<ChatId> {
-    let chat = match update {
-        UpdateKind::Message(message) => &message.chat,
-        UpdateKind::CallbackQuery(query) => query.message.as_ref()?.chat(),
-        UpdateKind::MyChatMember(change) => &change.chat,
-        _ => return None,
-    };
-    Some(ChatId(chat.id.0))
+    match update {
+        UpdateKind::Message(message) => Some(message.chat.id),
+        UpdateKind::CallbackQuery(query) => query.message.as_ref().map(|message| message.chat.id),
+        UpdateKind::MyChatMember(change) => Some(change.chat.id),
+        UpdateKind::Other { chat, .. } => *chat,
+    }
+}
+
+/// Logs why a message of a chat with access gets no reply. What people of a group say to each other is logged for
+/// debugging only.
+fn log_ignored(message: &Message, incoming: &IncomingMessage, update: u32) {
+    let (chat, is_service) = (message.chat.id, message.is_service);
+    if message.chat.is_private {
+        info!(event = "update_ignored", update, %chat, is_service, form = ?incoming, "sent no reply to a message");
+    } else {
+        debug!(event = "update_ignored", update, %chat, is_service, "a message in a group is not for the bot");
+    }
 }
 
 /// Whether `message` can be edited to show `reply`: a text can become a text, and a picture a picture (Bot API,
@@ -358,8 +390,8 @@ fn chat_of(update: &UpdateKind) -> Option<ChatId> {
 fn is_editable_into(message: &Message, reply: &Reply) -> bool {
     match reply.file {
         _ if reply.asks_for.is_some() => false,
-        None => message.text().is_some(),
-        Some(File::Picture { .. }) => message.photo().is_some(),
+        None => message.text.is_some(),
+        Some(File::Picture { .. }) => message.has_photo,
         Some(File::Document { .. }) => false,
     }
 }
@@ -367,31 +399,21 @@ fn is_editable_into(message: &Message, reply: &Reply) -> bool {
 /// Where to send the reply to a message.
 fn destination_of(message: &Message) -> Destination {
     Destination {
-        chat: ChatId(message.chat.id.0),
-        topic: message.thread_id.filter(|_| message.is_topic_message),
-        reply_to: (!message.chat.is_private()).then_some(message.id),
-    }
-}
-
-/// The title of a group, or the name of a person.
-fn name_of(chat: &TelegramChat) -> String {
-    match chat.title() {
-        Some(title) => title.to_owned(),
-        None => [chat.first_name(), chat.last_name()].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        chat: message.chat.id,
+        topic: message.topic,
+        reply_to: (!message.chat.is_private).then_some(message.id),
     }
 }
 
 /// Who wrote the message. Who writes as the group, or as a channel, has the ID and the title of that.
 fn author_of(message: &Message) -> Option<Person> {
-    let as_chat = |chat: &TelegramChat| person(ChatId(chat.id.0), &name_of(chat));
+    let as_chat = |chat: &TelegramChat| person(chat.id, &chat.name);
     message.sender_chat.as_ref().map(as_chat).or_else(|| message.from.as_ref().map(person_of))
 }
 
 /// The person. Their private chat with the bot has the ID of their account.
 fn person_of(user: &User) -> Person {
-    let name = [Some(user.first_name.as_str()), user.last_name.as_deref()];
-    let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
-    person(ChatId(user.id.0.cast_signed()), &name)
+    person(ChatId(user.id), &user.name)
 }
 
 fn person(id: ChatId, name: &str) -> Person {
@@ -401,10 +423,10 @@ fn person(id: ChatId, name: &str) -> Person {
 /// The old and the new ID of a group, if the message says that it became a supergroup. Telegram sends one such
 /// message to the group and one to the supergroup (Bot API, `Message`, `migrate_to_chat_id`, `migrate_from_chat_id`).
 fn migration(message: &Message) -> Option<(ChatId, ChatId)> {
-    let chat = ChatId(message.chat.id.0);
-    match (message.migrate_to_chat_id(), message.migrate_from_chat_id()) {
-        (Some(to), _) => Some((chat, ChatId(to.0))),
-        (_, Some(from)) => Some((ChatId(from.0), chat)),
+    let chat = message.chat.id;
+    match (message.migrate_to, message.migrate_from) {
+        (Some(to), _) => Some((chat, to)),
+        (_, Some(from)) => Some((from, chat)),
         _ => None,
     }
 }

@@ -1,40 +1,13 @@
-//! Parses updates, and decides whether a message is meant for the bot.
+//! Decides whether a message is meant for the bot.
 //!
 //! In a private chat every message is. In a group people talk to each other: the bot takes its own commands, messages
 //! that mention it, and replies to its messages, and ignores the rest (compare Bot API, "Privacy mode"). It ignores
 //! messages of other bots and forwarded messages: neither is a request of the sender's own.
 
-use serde_json::Value;
-use teloxide::types::{Message, MessageKind, Update, UpdateKind, UserId};
-use tracing::warn;
+use teloxide::types::UserId;
 
+use super::update::Message;
 use crate::chat::commands;
-
-/// Parses an update without the entities of its texts: they are not used, and teloxide would reject a whole message
-/// for one entity of a kind that it does not know.
-///
-/// # Errors
-/// If the value is not an update.
-pub(super) fn parse_update(mut update: Value) -> Result<Update, serde_json::Error> {
-    remove_entities(&mut update);
-    // teloxide can only parse the kind of an update from text.
-    let update: Update = serde_json::from_str(&update.to_string())?;
-    if let UpdateKind::Error(_) = update.kind {
-        warn!(update = update.id.0, "ignored an update of an unknown form");
-    }
-    Ok(update)
-}
-
-fn remove_entities(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|name, _| !["entities", "caption_entities"].contains(&name.as_str()));
-            fields.values_mut().for_each(remove_entities);
-        }
-        Value::Array(items) => items.iter_mut().for_each(remove_entities),
-        _ => {}
-    }
-}
 
 /// The bot's own user (Bot API, `getMe`).
 #[derive(Debug, Clone)]
@@ -52,6 +25,8 @@ pub(super) enum IncomingMessage {
         text: String,
         /// The text of the bot's message that this one replies to.
         in_reply_to: Option<String>,
+        /// Whether it is a text by itself: no caption, and no reply to anything.
+        is_plain: bool,
     },
     /// A message without text in a private chat: a sticker, a voice message, a picture.
     WithoutText,
@@ -67,20 +42,18 @@ impl BotIdentity {
         // Anonymous admins and channels write through a bot of Telegram's; those messages have a `sender_chat`.
         let is_from_bot =
             message.from.as_ref().is_some_and(|from| from.is_bot) && message.sender_chat.is_none();
-        if is_from_bot || message.is_automatic_forward() {
+        if is_from_bot || message.is_automatic_forward {
             return IncomingMessage::Ignored;
         }
-        let is_private = message.chat.is_private();
+        let is_private = message.chat.is_private;
         let in_private = |incoming| if is_private { incoming } else { IncomingMessage::Ignored };
-        if message.forward_origin().is_some() {
+        if message.is_forwarded {
             return in_private(IncomingMessage::Forwarded);
         }
-        let Some(text) = message.text().or(message.caption()) else {
-            let is_from_user = matches!(message.kind, MessageKind::Common(_) | MessageKind::Dice(_));
-            return if is_from_user {
-                in_private(IncomingMessage::WithoutText)
-            } else {
-                IncomingMessage::Ignored
+        let Some(text) = message.text.as_deref().or(message.caption.as_deref()) else {
+            return match message.is_service {
+                true => IncomingMessage::Ignored,
+                false => in_private(IncomingMessage::WithoutText),
             };
         };
         let in_reply_to = self.text_replied_to(message);
@@ -89,14 +62,17 @@ impl BotIdentity {
         } else {
             self.text_for_bot(text, in_reply_to.is_some())
         };
-        text.map_or(IncomingMessage::Ignored, |text| IncomingMessage::Text { text, in_reply_to })
+        let is_plain = message.text.is_some() && !message.is_reply;
+        text.map_or(IncomingMessage::Ignored, |text| IncomingMessage::Text { text, in_reply_to, is_plain })
     }
 
     /// The text of the bot's message that this one replies to.
     fn text_replied_to(&self, message: &Message) -> Option<String> {
-        let original = message.reply_to_message()?;
-        let is_own = original.from.as_ref().is_some_and(|from| from.id == self.id);
-        is_own.then(|| original.text().or(original.caption()).map(str::to_owned)).flatten()
+        let original = message.replies_to.as_ref()?;
+        original
+            .text
+            .clone()
+            .filter(|_| original.from.and_then(|id| u64::try_from(id).ok()) == Some(self.id.0))
     }
 
     /// The part of a text in a group that is meant for the bot.
@@ -152,9 +128,10 @@ fn without_mention(text: &str, username: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::telegram::update::{Update, UpdateKind};
 
     fn classified(chat: i64, fields: Value) -> IncomingMessage {
         let kind = if chat > 0 { "private" } else { "supergroup" };
@@ -168,27 +145,14 @@ mod tests {
             message[name] = value.clone();
         }
         let bot = BotIdentity { id: UserId(99), username: "Watch_Bot".to_owned() };
-        bot.classify(&serde_json::from_value(message).unwrap())
+        match Update::from_value(&json!({"update_id": 1, "message": message})).unwrap().kind {
+            UpdateKind::Message(message) => bot.classify(&message),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn text_message(text: &str) -> IncomingMessage {
-        IncomingMessage::Text { text: text.to_owned(), in_reply_to: None }
-    }
-
-    #[test]
-    fn an_unknown_entity_does_not_hide_the_message() {
-        let update = json!({"update_id": 7, "message": {
-            "message_id": 1,
-            "date": 1_600_000_000,
-            "text": "/watches",
-            "entities": [{"type": "of tomorrow", "offset": 0, "length": 8, "unix_time": 5}],
-            "from": {"id": 777, "is_bot": false, "first_name": "Alice"},
-            "chat": {"id": 1, "type": "private", "first_name": "Alice"},
-        }});
-        assert!(matches!(parse_update(update).unwrap().kind, UpdateKind::Message(_)));
-        assert!(parse_update(json!({"message": {}})).is_err());
-        let unknown = parse_update(json!({"update_id": 8, "of_tomorrow": {}})).unwrap();
-        assert!(matches!(unknown.kind, UpdateKind::Error(_)));
+        IncomingMessage::Text { text: text.to_owned(), in_reply_to: None, is_plain: true }
     }
 
     #[test]
@@ -230,10 +194,14 @@ mod tests {
         let in_reply_to = Some("Which network?".to_owned());
         assert_eq!(
             classified(-100, reply(99)),
-            IncomingMessage::Text { text: "Depot".to_owned(), in_reply_to }
+            IncomingMessage::Text { text: "Depot".to_owned(), in_reply_to, is_plain: false }
         );
         assert_eq!(classified(-100, reply(98)), IncomingMessage::Ignored);
-        assert_eq!(classified(1, reply(98)), text_message("Depot"));
+        let text = "Depot".to_owned();
+        assert_eq!(
+            classified(1, reply(98)),
+            IncomingMessage::Text { text, in_reply_to: None, is_plain: false }
+        );
     }
 
     #[test]
@@ -245,9 +213,12 @@ mod tests {
         };
         assert_eq!(classified(1, photo(None)), IncomingMessage::WithoutText);
         assert_eq!(classified(-100, photo(None)), IncomingMessage::Ignored);
-        assert_eq!(classified(1, photo(Some("Alice"))), text_message("Alice"));
+        let captioned =
+            |text: &str| IncomingMessage::Text { text: text.to_owned(), in_reply_to: None, is_plain: false };
+        assert_eq!(classified(1, photo(Some("Alice"))), captioned("Alice"));
         assert_eq!(classified(-100, photo(Some("Alice"))), IncomingMessage::Ignored);
-        assert_eq!(classified(-100, photo(Some("/status"))), text_message("/status"));
+        assert_eq!(classified(-100, photo(Some("/status"))), captioned("/status"));
+        assert_eq!(classified(1, json!({"medium_of_tomorrow": {}})), IncomingMessage::WithoutText);
         assert_eq!(classified(1, json!({"dice": {"emoji": "🎲", "value": 3}})), IncomingMessage::WithoutText);
         // A service message is not for the bot.
         assert_eq!(

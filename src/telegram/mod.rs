@@ -13,7 +13,7 @@
 //!
 //! The update loops are the project's own. teloxide's webhook answers 200 before the handler has run, and its polling
 //! acknowledges updates before they are handled, so a crash would lose them; it also parses updates itself, so that one
-//! entity of an unknown kind would hide a whole message (`incoming`).
+//! part of an unknown kind would hide a whole message (`update`).
 
 mod access;
 mod api;
@@ -34,6 +34,7 @@ mod incoming;
 mod metrics;
 mod outbox;
 mod outgoing;
+mod pending_question;
 mod polling;
 mod progress_indicator;
 mod proposal_notifier;
@@ -45,6 +46,7 @@ mod slow_presses;
 mod source_notifier;
 mod token_bucket;
 mod topics;
+mod update;
 mod webhook;
 
 use std::future::pending;

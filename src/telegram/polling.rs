@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use teloxide::payloads::DeleteWebhook;
-use teloxide::types::{Update, UpdateId};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -20,6 +19,7 @@ use super::TelegramError;
 use super::api::{Api, POLL_TIMEOUT};
 use super::backoff::Backoff;
 use super::handler::Handler;
+use super::update::Update;
 use crate::status::WaitsWith;
 
 /// The wait before the next request while updates are in progress: Telegram would send the same ones at once.
@@ -95,7 +95,7 @@ struct UpdatesInProgress {
     handler: Arc<Handler>,
     tasks: JoinSet<()>,
     /// The task of each update; `None` once it is handled.
-    task_ids: BTreeMap<UpdateId, Option<Id>>,
+    task_ids: BTreeMap<u32, Option<Id>>,
     /// Follows the last update that was removed from `task_ids`.
     offset: i32,
 }
@@ -141,7 +141,8 @@ impl UpdatesInProgress {
             self.record_finished(finished);
         }
         while let Some(first) = self.task_ids.first_entry().filter(|first| first.get().is_none()) {
-            self.offset = first.key().as_offset();
+            // Telegram's numbers fit into 31 bits (Bot API, "Update").
+            self.offset = i32::try_from(*first.key()).unwrap_or(i32::MAX).saturating_add(1);
             first.remove();
         }
         self.offset

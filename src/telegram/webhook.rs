@@ -27,7 +27,7 @@ use url::Url;
 use super::TelegramError;
 use super::api::{Api, UPDATES};
 use super::handler::Handler;
-use super::incoming::parse_update;
+use super::update::Update;
 use crate::config::{Secret, Tls, Webhook};
 use crate::http::{self, Certificate, Peer};
 
@@ -173,7 +173,7 @@ async fn receive(
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
         Err(_) => return StatusCode::REQUEST_TIMEOUT,
     };
-    match serde_json::from_slice(&body).and_then(parse_update) {
+    match Update::read(&body) {
         Ok(update) => {
             // A separate task finishes even if the proxy closes the connection.
             if let Err(error) = tokio::spawn(endpoint.handler.handle(update)).await {
@@ -181,7 +181,10 @@ async fn receive(
             }
         }
         // Telegram would send the same body again, so it gets 200 too.
-        Err(error) => warn!(%error, "ignored a webhook request whose body is not an update"),
+        Err(error) => {
+            let bytes = body.len();
+            warn!(event = "update_unreadable", %error, bytes, "ignored a webhook request whose body is not an update");
+        }
     }
     StatusCode::OK
 }

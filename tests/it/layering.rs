@@ -33,11 +33,13 @@ const VIEWS: [&str; 3] = ["src/chat/views/", "src/chat/commands/mod.rs", "src/st
 
 /// Texts in other files of `chart`, `chat`, `status` and `telegram` that are not for chats: the file, and how they
 /// begin.
-const OTHER_TEXTS: [(&str, &str); 4] = [
+const OTHER_TEXTS: [(&str, &str); 5] = [
     // Reasons why Telegram refused a request, for the service's log and the event log.
     ("src/telegram/api.rs", ""),
     ("src/telegram/request_error.rs", ""),
     ("src/telegram/outbox.rs", "the chat is no longer served"),
+    // Why an update cannot be read, for the service's log.
+    ("src/telegram/update.rs", "it has no number"),
     // Errors and their remedies, for the person who starts the service.
     ("src/telegram/error.rs", ""),
 ];

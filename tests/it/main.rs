@@ -37,6 +37,7 @@ mod log_faults;
 mod lookups;
 mod lost_data_dir;
 mod monitoring;
+mod name_without_reply;
 mod no_allocations;
 mod odd_frames;
 mod offline_commands;
@@ -65,6 +66,7 @@ mod systemd;
 mod telegram_outage;
 mod thinning;
 mod time_zone;
+mod unusual_updates;
 mod unwritable_log;
 
 mod webhook_tls;

@@ -22,6 +22,7 @@ use crate::chat::access::AccessControl;
 use crate::chat::callbacks::Callback;
 use crate::chat::commands::{self, Command, Request, RequiredRole};
 use crate::chat::model::chart::ChartSubject;
+use crate::chat::model::lookup;
 use crate::chat::model::pagination::ListBy;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::chat::views::access::refused;
@@ -192,6 +193,11 @@ impl Chat {
             | Callback::RemoveChat(_)
             | Callback::Answer(..) => notify(refused::NOT_YOURS),
         }
+    }
+
+    /// Whether the whole text is an address, the ID of a phone, or the name of a device.
+    pub fn names_device(&self, text: &str) -> bool {
+        lookup::is_device(&self.recorder.state(), text.trim())
     }
 
     async fn press_of_owner(&self, callback: Callback, asker: Asker<'_>) -> PressReply {

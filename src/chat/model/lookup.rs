@@ -189,6 +189,14 @@ pub fn which_device(state: &State, query: &str) -> Result<FoundDevice, LookupRes
     }
 }
 
+/// Whether `text` is an address, the ID of a known phone, or a whole name.
+pub fn is_device(state: &State, text: &str) -> bool {
+    let is_phone = || phone_in_text(text, false).is_some_and(|phone| state.known_phone(phone).is_some());
+    let wanted = fold_case(text);
+    let is_name = || all_names(state).iter().any(|name| fold_case(name) == wanted);
+    text.parse::<MacAddr>().is_ok() || is_phone() || is_name()
+}
+
 /// All names, of addresses and of phones, each once.
 fn all_names(state: &State) -> Vec<&str> {
     let of_phones = state.grouping().groups().filter_map(|(_, phone)| phone.name.as_deref());

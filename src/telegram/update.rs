@@ -1,0 +1,579 @@
+//! Updates as the bot reads them (Bot API, `Update`): only the parts that it uses, each by itself.
+//!
+//! teloxide's types reject a whole update for one part that they do not know: a new kind of origin, medium, button, entity
+//! or chat. Here such a part hides nothing else. What is not there, or has an unknown form, counts as absent.
+
+use std::fmt;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::event::ChatId;
+use teloxide::types::{MessageId, ThreadId};
+use tracing::warn;
+
+/// The most updates that are read of one response (Bot API, `getUpdates`, `limit`).
+const UPDATES_LIMIT: usize = 100;
+
+/// Fields of a message that say that something happened in the chat, and that nobody wrote (Bot API, `Message`, "Service
+/// message").
+const SERVICE_FIELDS: [&str; 20] = [
+    "new_chat_members",
+    "left_chat_member",
+    "new_chat_title",
+    "new_chat_photo",
+    "delete_chat_photo",
+    "group_chat_created",
+    "supergroup_chat_created",
+    "channel_chat_created",
+    "message_auto_delete_timer_changed",
+    "migrate_to_chat_id",
+    "migrate_from_chat_id",
+    "pinned_message",
+    "users_shared",
+    "chat_shared",
+    "write_access_allowed",
+    "boost_added",
+    "chat_background_set",
+    "successful_payment",
+    "proximity_alert_triggered",
+    "connected_website",
+];
+
+/// Beginnings of the names of further such fields.
+const SERVICE_PREFIXES: [&str; 7] = [
+    "forum_topic_",
+    "general_forum_topic_",
+    "video_chat_",
+    "giveaway_created",
+    "suggested_post_",
+    "chat_owner_",
+    "direct_message_price_",
+];
+
+/// An update.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Update {
+    /// Its number.
+    pub(super) id: u32,
+    pub(super) kind: UpdateKind,
+}
+
+/// What an update reports.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum UpdateKind {
+    Message(Box<Message>),
+    CallbackQuery(Box<CallbackQuery>),
+    MyChatMember(ChatMemberUpdated),
+    /// A kind that the bot does not use, or one of its kinds without the part that it is about.
+    Other {
+        /// The name of its field.
+        name: String,
+        chat: Option<ChatId>,
+    },
+}
+
+/// A message (Bot API, `Message`).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Message {
+    pub(super) id: MessageId,
+    pub(super) chat: Chat,
+    /// Who wrote it.
+    pub(super) from: Option<User>,
+    /// The group or channel in whose name it was written.
+    pub(super) sender_chat: Option<Chat>,
+    /// The topic of a forum that it is in.
+    pub(super) topic: Option<ThreadId>,
+    pub(super) text: Option<String>,
+    pub(super) caption: Option<String>,
+    pub(super) has_photo: bool,
+    pub(super) is_forwarded: bool,
+    /// A channel's post in the group that discusses it.
+    pub(super) is_automatic_forward: bool,
+    /// Nobody wrote it.
+    pub(super) is_service: bool,
+    /// It replies to something.
+    pub(super) is_reply: bool,
+    /// The message of this chat that it replies to.
+    pub(super) replies_to: Option<RepliedMessage>,
+    /// The new ID of the group, or its old one.
+    pub(super) migrate_to: Option<ChatId>,
+    pub(super) migrate_from: Option<ChatId>,
+}
+
+/// The part of a message that another one replies to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RepliedMessage {
+    /// The account that wrote it.
+    pub(super) from: Option<i64>,
+    /// Its text or caption.
+    pub(super) text: Option<String>,
+}
+
+/// A chat (Bot API, `Chat`).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Chat {
+    pub(super) id: ChatId,
+    pub(super) is_private: bool,
+    /// The title of a group or channel, or the name of a person.
+    pub(super) name: String,
+}
+
+/// An account (Bot API, `User`).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct User {
+    pub(super) id: i64,
+    pub(super) is_bot: bool,
+    pub(super) name: String,
+}
+
+/// A press of a button (Bot API, `CallbackQuery`).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CallbackQuery {
+    /// What an answer names.
+    pub(super) id: Option<String>,
+    pub(super) from: Option<User>,
+    /// The message with the button.
+    pub(super) message: Option<Message>,
+    /// Whether the bot can still see and edit that message (Bot API, `InaccessibleMessage`).
+    pub(super) is_accessible: bool,
+    pub(super) data: Option<String>,
+}
+
+/// A change of the bot's own membership (Bot API, `ChatMemberUpdated`).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ChatMemberUpdated {
+    pub(super) chat: Chat,
+    /// Whether the bot is in the chat now; `None` if the status is unknown.
+    pub(super) is_present: Option<bool>,
+}
+
+/// An update that cannot be read at all.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreadable;
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it has no number")
+    }
+}
+
+impl Update {
+    /// Reads one update.
+    ///
+    /// # Errors
+    /// [`Unreadable`] if it has no number, without which it cannot be acknowledged.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let text = String::from_utf8_lossy(bytes);
+        let value = serde_json::from_str(&text).or_else(|_| {
+            // A part that the bot does not use has a form that serde_json rejects, such as too deep a nesting.
+            serde_json::from_str::<UsedParts>(&text).and_then(serde_json::to_value)
+        });
+        match value {
+            Ok(value) => Self::from_value(&value),
+            Err(error) => {
+                let numbered: Numbered = serde_json::from_str(&text).map_err(|_| Unreadable)?;
+                warn!(event = "update_unreadable", update = numbered.update_id, %error, "ignored an update that cannot be read");
+                let kind = UpdateKind::Other { name: "unreadable".to_owned(), chat: None };
+                Ok(Self { id: numbered.update_id, kind })
+            }
+        }
+    }
+
+    /// As [`Update::read`], of parsed JSON.
+    ///
+    /// # Errors
+    /// [`Unreadable`] if it has no number.
+    pub(super) fn from_value(value: &Value) -> Result<Self, Unreadable> {
+        let id = value.get("update_id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+        let id = id.ok_or(Unreadable)?;
+        let fields = || value.as_object().into_iter().flatten().filter(|(name, _)| *name != "update_id");
+        let known = fields().find_map(|(name, content)| {
+            Some(match name.as_str() {
+                "message" => UpdateKind::Message(Box::new(Message::from_value(content)?)),
+                "callback_query" => UpdateKind::CallbackQuery(Box::new(CallbackQuery::from_value(content))),
+                "my_chat_member" => UpdateKind::MyChatMember(ChatMemberUpdated::from_value(content)?),
+                _ => return None,
+            })
+        });
+        let kind = known.unwrap_or_else(|| {
+            let (name, content) =
+                fields().next().map_or(("nothing", &Value::Null), |(name, content)| (name, content));
+            let chat =
+                Chat::in_field(content, "chat").or_else(|| Chat::in_field(content.get("message")?, "chat"));
+            UpdateKind::Other { name: name.chars().take(64).collect(), chat: chat.map(|chat| chat.id) }
+        });
+        Ok(Self { id, kind })
+    }
+}
+
+/// Reads the updates of a response's `result`; those without a number are left out and logged.
+///
+/// Returns `None` if there are such updates and no others: they cannot be acknowledged, so Telegram sends them again.
+pub(super) fn read_updates(updates: &[&[u8]]) -> Option<Vec<Update>> {
+    let mut read = Vec::with_capacity(updates.len());
+    for update in updates.iter().take(UPDATES_LIMIT) {
+        match Update::read(update) {
+            Ok(update) => read.push(update),
+            Err(error) => {
+                let bytes = update.len();
+                warn!(event = "update_unreadable", %error, bytes, "ignored an update that cannot be read");
+            }
+        }
+    }
+    (updates.is_empty() || !read.is_empty()).then_some(read)
+}
+
+/// The elements of the array `result` of a response, without parsing them: one that cannot be parsed hides no other. `None` if
+/// the response has no such array.
+pub(super) fn elements_of_result(body: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut elements = Vec::new();
+    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
+    let (mut string_start, mut key) = (0, None);
+    let mut element_start = None;
+    for (at, byte) in body.iter().enumerate() {
+        if in_string {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = true,
+                b'"' => {
+                    in_string = false;
+                    if depth == 1 {
+                        key = body.get(string_start..at);
+                    }
+                }
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => (in_string, string_start) = (true, at + 1),
+            b'[' | b'{' => {
+                depth += 1;
+                if *byte == b'[' && depth == 2 && key == Some(b"result") {
+                    element_start = Some(at + 1);
+                }
+            }
+            b']' | b'}' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 1
+                    && let Some(start) = element_start
+                {
+                    let last = body.get(start..at)?.trim_ascii();
+                    elements.extend(Some(last).filter(|last| !last.is_empty()));
+                    return Some(elements);
+                }
+            }
+            b',' if depth == 2
+                && let Some(start) = element_start =>
+            {
+                elements.push(body.get(start..at)?.trim_ascii());
+                element_start = Some(at + 1);
+            }
+            b',' if depth == 1 => key = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+impl Message {
+    fn from_value(value: &Value) -> Option<Self> {
+        let chat = Chat::in_field(value, "chat")?;
+        let flag = |name: &str| value.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let has = |name: &str| value.get(name).is_some_and(|field| !field.is_null());
+        let id = |name: &str| value.get(name).and_then(Value::as_i64);
+        let message_id = |name: &str| id(name).and_then(|id| i32::try_from(id).ok()).map(MessageId);
+        let topic = message_id("message_thread_id").filter(|_| flag("is_topic_message"));
+        let is_service = |name: &str| {
+            SERVICE_FIELDS.contains(&name) || SERVICE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        };
+        Some(Self {
+            id: message_id("message_id").unwrap_or(MessageId(0)),
+            chat,
+            from: User::in_field(value, "from"),
+            sender_chat: Chat::in_field(value, "sender_chat"),
+            topic: topic.map(ThreadId),
+            text: text(value, "text"),
+            caption: text(value, "caption"),
+            has_photo: has("photo"),
+            is_forwarded: has("forward_origin") || has("forward_date"),
+            is_automatic_forward: flag("is_automatic_forward"),
+            is_service: value.as_object().is_some_and(|fields| fields.keys().any(|name| is_service(name))),
+            is_reply: has("reply_to_message") || has("external_reply") || has("reply_to_story"),
+            replies_to: value.get("reply_to_message").map(|replied| RepliedMessage {
+                from: replied.get("from").and_then(|from| from.get("id")).and_then(Value::as_i64),
+                text: text(replied, "text").or_else(|| text(replied, "caption")),
+            }),
+            migrate_to: id("migrate_to_chat_id").map(ChatId),
+            migrate_from: id("migrate_from_chat_id").map(ChatId),
+        })
+    }
+}
+
+impl Chat {
+    fn in_field(value: &Value, name: &str) -> Option<Self> {
+        let chat = value.get(name)?;
+        let id = chat.get("id")?.as_i64()?;
+        let is_private = match chat.get("type").and_then(Value::as_str) {
+            Some("private") => true,
+            Some("group" | "supergroup" | "channel") => false,
+            // A person's ID is positive.
+            _ => id > 0,
+        };
+        let name = text(chat, "title").unwrap_or_else(|| full_name(chat));
+        Some(Self { id: ChatId(id), is_private, name })
+    }
+}
+
+impl User {
+    fn in_field(value: &Value, name: &str) -> Option<Self> {
+        let user = value.get(name)?;
+        let is_bot = user.get("is_bot").and_then(Value::as_bool).unwrap_or(false);
+        Some(Self { id: user.get("id")?.as_i64()?, is_bot, name: full_name(user) })
+    }
+}
+
+impl CallbackQuery {
+    fn from_value(value: &Value) -> Self {
+        let message = value.get("message");
+        let date = message.and_then(|message| message.get("date")).and_then(Value::as_i64);
+        Self {
+            id: text(value, "id").or_else(|| Some(value.get("id")?.as_i64()?.to_string())),
+            from: User::in_field(value, "from"),
+            message: message.and_then(Message::from_value),
+            is_accessible: date != Some(0),
+            data: text(value, "data"),
+        }
+    }
+}
+
+impl ChatMemberUpdated {
+    fn from_value(value: &Value) -> Option<Self> {
+        let chat = Chat::in_field(value, "chat")?;
+        let member = value.get("new_chat_member");
+        let status = member.and_then(|member| member.get("status")).and_then(Value::as_str);
+        let is_present = match status {
+            Some("creator" | "administrator" | "member") => Some(true),
+            Some("restricted") => {
+                let is_member = member.and_then(|member| member.get("is_member")).and_then(Value::as_bool);
+                Some(is_member.unwrap_or(true))
+            }
+            Some("left" | "kicked") => Some(false),
+            _ => None,
+        };
+        Some(Self { chat, is_present })
+    }
+}
+
+fn text(value: &Value, name: &str) -> Option<String> {
+    value.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// The first and the last name.
+fn full_name(value: &Value) -> String {
+    let names = [text(value, "first_name"), text(value, "last_name")];
+    names.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    update_id: u32,
+}
+
+/// An update without the parts that the bot does not use, which are skipped whatever they contain.
+#[derive(Serialize, Deserialize)]
+struct UsedParts {
+    update_id: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<UsedMessage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    callback_query: Option<UsedQuery>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    my_chat_member: Option<Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct UsedMessage {
+    message_id: Value,
+    date: Value,
+    chat: Value,
+    from: Value,
+    sender_chat: Value,
+    message_thread_id: Value,
+    is_topic_message: Value,
+    text: Value,
+    caption: Value,
+    is_automatic_forward: Value,
+    #[serde(serialize_with = "presence")]
+    forward_origin: Option<IgnoredAny>,
+    #[serde(serialize_with = "presence")]
+    external_reply: Option<IgnoredAny>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to_message: Option<UsedReply>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct UsedReply {
+    from: Value,
+    text: Value,
+    caption: Value,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct UsedQuery {
+    id: Value,
+    from: Value,
+    message: UsedMessage,
+    data: Value,
+}
+
+/// Whether there was something.
+fn presence<S: serde::Serializer>(part: &Option<IgnoredAny>, serializer: S) -> Result<S::Ok, S::Error> {
+    match part {
+        Some(IgnoredAny) => serializer.serialize_bool(true),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn message(fields: Value) -> Value {
+        let mut message = json!({
+            "message_id": 64,
+            "date": 1_769_000_000,
+            "from": {"id": 777, "is_bot": false, "first_name": "Alice"},
+            "chat": {"id": 1, "type": "private", "first_name": "Alice"},
+            "text": "/status",
+        });
+        for (name, value) in fields.as_object().unwrap() {
+            message[name] = value.clone();
+        }
+        message
+    }
+
+    #[track_caller]
+    fn read(update: &str) -> Update {
+        Update::read(update.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn no_unknown_part_hides_text_chat_and_sender() {
+        let unknown = json!({"type": "of tomorrow", "date": -1, "nested": [{"a": null}]});
+        let keyboard = json!({"inline_keyboard": [[{"text": "x", "of_tomorrow": {}}, 7], "row"]});
+        for fields in [
+            json!({"external_reply": {"origin": {"type": "user"}}, "quote": {"text": "b", "position": 1}}),
+            json!({"external_reply": unknown, "reply_markup": keyboard, "entities": [unknown, 5]}),
+            json!({"reply_to_message": unknown, "via_bot": 7, "checklist": unknown, "rich_message": [1]}),
+            json!({"link_preview_options": 5, "date": "yesterday", "edit_date": [], "photo": "none"}),
+            json!({"chat": {"id": 1, "type": "of tomorrow"}, "from": {"id": 777, "language_code": 5}}),
+            json!({"message_id": 9_999_999_999_999_i64, "sender_boost_count": 1.5, "of_tomorrow": unknown}),
+        ] {
+            let update = json!({"update_id": 7, "message": message(fields.clone())}).to_string();
+            let Update { id: 7, kind: UpdateKind::Message(message) } = read(&update) else {
+                panic!("{update}")
+            };
+            assert_eq!(
+                (message.text.as_deref(), message.chat.id, message.from.map(|from| from.id)),
+                (Some("/status"), ChatId(1), Some(777)),
+                "{fields}"
+            );
+            assert!(message.chat.is_private && !message.is_forwarded && !message.is_service, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_no_usable_json_hides_nothing() {
+        let deep = format!("{}{}", "[".repeat(400), "]".repeat(400));
+        for part in [deep.as_str(), r#""\ud83d""#, "1e999", r#"{"a":1,"a":2}"#] {
+            let update = json!({"update_id": 7, "message": message(json!({"external_reply": "PART"}))});
+            let update = update.to_string().replace("\"PART\"", part);
+            let UpdateKind::Message(message) = read(&update).kind else { panic!("{update}") };
+            assert_eq!((message.text.as_deref(), message.is_reply), (Some("/status"), true), "{part}");
+            let query = json!({"update_id": 8, "callback_query": {"id": "5", "data": "x", "game": "PART",
+                "message": message_with_markup()}});
+            let UpdateKind::CallbackQuery(query) = read(&query.to_string().replace("\"PART\"", part)).kind
+            else {
+                panic!("{part}")
+            };
+            assert_eq!((query.id.as_deref(), query.data.as_deref()), (Some("5"), Some("x")));
+            assert_eq!(query.message.map(|message| message.chat.id), Some(ChatId(1)));
+        }
+        // What the bot uses cannot be read, but the update can be acknowledged.
+        let update = read(r#"{"update_id":9,"message":{"text":"\ud83d","chat":{"id":1}}}"#);
+        assert_eq!((update.id, matches!(update.kind, UpdateKind::Other { .. })), (9, true));
+    }
+
+    fn message_with_markup() -> Value {
+        message(json!({"reply_markup": {"inline_keyboard": [[{"of_tomorrow": 1}]]}}))
+    }
+
+    #[test]
+    fn other_updates_have_their_number_and_chat() {
+        for (update, name, chat) in [
+            (json!({"update_id": 5}), "nothing", None),
+            (json!({"update_id": 5, "message": "none"}), "message", None),
+            (json!({"update_id": 5, "of_tomorrow": {"chat": {"id": 3}}}), "of_tomorrow", Some(ChatId(3))),
+            (
+                json!({"update_id": 5, "edited_message": message(json!({"caption": 5}))}),
+                "edited_message",
+                Some(ChatId(1)),
+            ),
+            (json!({"update_id": 5, "my_chat_member": {"chat": 5}}), "my_chat_member", None),
+        ] {
+            assert_eq!(
+                Update::from_value(&update).unwrap().kind,
+                UpdateKind::Other { name: name.to_owned(), chat }
+            );
+        }
+        for update in [json!(null), json!({}), json!([]), json!({"update_id": "5"}), json!({"update_id": -1})]
+        {
+            assert_eq!(Update::from_value(&update), Err(Unreadable), "{update}");
+        }
+    }
+
+    #[test]
+    fn a_membership_of_an_unknown_status_is_neither() {
+        let present = |member: Value| {
+            let update = json!({"update_id": 5, "my_chat_member":
+                {"chat": {"id": -1, "type": "of tomorrow"}, "new_chat_member": member}});
+            match Update::from_value(&update).unwrap().kind {
+                UpdateKind::MyChatMember(change) => change.is_present,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(present(json!({"status": "member", "of_tomorrow": {}})), Some(true));
+        assert_eq!(present(json!({"status": "restricted", "is_member": false})), Some(false));
+        assert_eq!(present(json!({"status": "restricted"})), Some(true));
+        assert_eq!(present(json!({"status": "kicked"})), Some(false));
+        assert_eq!(present(json!({"status": "of tomorrow"})), None);
+        assert_eq!(present(json!(5)), None);
+    }
+
+    #[test]
+    fn a_batch_is_split_without_parsing_its_updates() {
+        let split = |body: &str| {
+            elements_of_result(body.as_bytes()).map(|found| {
+                found.into_iter().map(|one| String::from_utf8(one.to_vec()).unwrap()).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(split(r#"{"ok":true,"result":[]}"#), Some(vec![]));
+        assert_eq!(
+            split(r#"{"a":["result",1],"ok":true, "result" : [ {"a":"],\"}"} , [1,[2]],3 ] }"#),
+            Some(vec![r#"{"a":"],\"}"}"#.to_owned(), "[1,[2]]".to_owned(), "3".to_owned()])
+        );
+        for body in
+            ["", "{}", "[]", r#"{"ok":false,"description":"result"}"#, r#"{"result":{"result":[1]}}"#, "}}"]
+        {
+            assert_eq!(split(body), None, "{body}");
+        }
+    }
+}
