@@ -21,7 +21,7 @@ use crate::text::format::{
 use crate::text::{Text, printable};
 use crate::vendor;
 pub use requested_waits::{RequestedWait, RequestedWaits, WaitsWith};
-pub use telegram_problems::{TelegramProblem, TelegramProblems};
+pub use telegram_problems::{TelegramProblem, TelegramProblems, UpdateConflict};
 
 /// For how long a flood that is over is shown.
 const SHOWN_FLOOD: Duration = Duration::from_secs(86_400);
@@ -283,6 +283,12 @@ impl TelegramProblem {
                 shown_time(*since, zone),
                 printable(reason)
             ),
+            Self::UpdateConflict { by, since, times } => format!(
+                "{}: {} since {}",
+                by.summary(),
+                pluralize(u64::from(*times), "time", "times"),
+                shown_time(*since, zone)
+            ),
             Self::ChatBlocks { since, reason, .. } => format!(
                 "A chat gets no alerts since {}, because it blocked the bot or is gone: {}",
                 shown_time(*since, zone),
@@ -295,8 +301,37 @@ impl TelegramProblem {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::ChatRefuses { .. } => "let the bot send messages in this chat: /chats says which one it is",
+            Self::UpdateConflict { by, .. } => by.remedy(),
             Self::ChatBlocks { .. } => {
                 "unblock the bot there and write to it, or remove the chat: /chats says which one it is"
+            }
+        }
+    }
+}
+
+impl UpdateConflict {
+    /// What happens.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Webhook => {
+                "Another program sets a webhook for this bot, which takes its messages; the bot deletes it"
+            }
+            Self::OtherPoller => {
+                "Another program polls with this bot's token, and takes some of its messages"
+            }
+        }
+    }
+
+    /// What helps.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Webhook => {
+                "stop the program that sets the webhook; if you do not know which it is, get a new token from @BotFather \
+                 with /revoke, and give it to probewatch alone"
+            }
+            Self::OtherPoller => {
+                "stop the other program, such as a second probewatch; if you do not know which it is, get a new token from \
+                 @BotFather with /revoke, and give it to probewatch alone"
             }
         }
     }

@@ -175,7 +175,7 @@ impl Chat {
         let disk_error = self.recorder.disk_error();
         let mut offline = Status::offline(&self.recorder.state(), log.ok().flatten(), self.recorder.now());
         let mut telegram_problems = std::mem::take(&mut offline.telegram_problems);
-        telegram_problems.extend(self.telegram_problems.refusing(self.recorder.now()));
+        telegram_problems.extend(self.telegram_problems.current(self.recorder.now()));
         Status {
             uptime: self.started.elapsed(),
             sources,

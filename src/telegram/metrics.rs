@@ -49,6 +49,7 @@ fn reason(error: &RequestError) -> &'static str {
         | RequestError::NotEditable(_)
         | RequestError::Refused(_)
         | RequestError::TopicClosed(_) => "refused",
+        RequestError::Conflict(_) => "conflict",
         RequestError::Token => "token",
         RequestError::Migrated(_) => "moved",
         RequestError::Temporary { retry_after: Some(_), .. } => "too_many",

@@ -22,6 +22,7 @@ mod bot_commands;
 mod bot_status;
 mod chat_queue;
 mod clock_notifier;
+mod conflict_notifier;
 mod delayed_replies;
 mod delivery_schedule;
 mod disk_notifier;
@@ -60,6 +61,7 @@ use tracing::info;
 
 use crate::chat::Chat;
 use crate::config::{self, Telegram, Updates};
+use crate::status::TelegramProblems;
 use access::Access;
 use api::Api;
 pub use bot_status::{BotStatus, ConfiguredWebhook, QueryError, WebhookStatus, query_bot_status};
@@ -107,14 +109,22 @@ pub async fn run(
         stop.clone(),
     );
     let clock_notifier = clock_notifier::run(sender.clone(), recorder.clone(), quiet_hours, stop.clone());
+    let conflict_notifier =
+        conflict_notifier::run(sender.clone(), problems.clone(), recorder.clone(), quiet_hours, stop.clone());
     let updates = async {
         let outcome = serve(settings, data_dir, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot, so the other parts end with them.
         stop.cancel();
         outcome
     };
-    let ((), (), (), (), outcome) =
-        tokio::join!(outbox.run(), disk_notifier, source_notifier, clock_notifier, updates);
+    let ((), (), (), (), (), outcome) = tokio::join!(
+        outbox.run(),
+        disk_notifier,
+        source_notifier,
+        clock_notifier,
+        conflict_notifier,
+        updates
+    );
     outcome
 }
 
@@ -136,6 +146,7 @@ async fn serve(
     let access =
         Access::new(api.clone(), sender.clone(), recorder.clone(), &settings, chat.zone(), me.username());
     let bot = BotIdentity { id: me.id, username: me.username().to_owned() };
+    let problems = chat.telegram_problems();
     let handler = Handler::new(bot, api.clone(), sender.clone(), access.clone(), chat, recorder.clone());
     let owners = access.all_owners();
     let background = async {
@@ -147,7 +158,7 @@ async fn serve(
         pending().await
     };
     tokio::select! {
-        outcome = receiver.run(&settings, &api, handler, stop) => outcome,
+        outcome = receiver.run(&settings, &api, &problems, handler, stop) => outcome,
         never = background => never,
     }
 }
@@ -174,6 +185,7 @@ impl Receiver {
         self,
         settings: &Telegram,
         api: &Api,
+        problems: &TelegramProblems,
         handler: std::sync::Arc<Handler>,
         stop: &CancellationToken,
     ) -> Result<(), TelegramError> {
@@ -182,7 +194,7 @@ impl Receiver {
                 let (webhook, listener) = *webhook;
                 webhook::run(&webhook, &settings.token, listener, api, handler, stop).await
             }
-            Self::Polling => polling::run(api, handler, stop).await,
+            Self::Polling => polling::run(api, problems, handler, stop).await,
         }
     }
 }

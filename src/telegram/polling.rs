@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use teloxide::payloads::DeleteWebhook;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -20,7 +20,7 @@ use super::api::{Api, POLL_TIMEOUT};
 use super::backoff::Backoff;
 use super::handler::Handler;
 use super::update::Update;
-use crate::status::WaitsWith;
+use crate::status::{TelegramProblems, UpdateConflict, WaitsWith};
 
 /// The wait before the next request while updates are in progress: Telegram would send the same ones at once.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(250);
@@ -35,6 +35,7 @@ const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// [`TelegramError::Token`] if Telegram rejects the token at the start.
 pub(super) async fn run(
     api: &Api,
+    problems: &TelegramProblems,
     handler: Arc<Handler>,
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
@@ -44,7 +45,7 @@ pub(super) async fn run(
     }
     info!(event = "polling_started", "polling Telegram for updates");
     let mut updates = UpdatesInProgress::new(handler);
-    poll(api, &mut updates, stop).await;
+    poll(api, problems, &mut updates, stop).await;
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, updates.finish()).await;
     // The next start must not get the updates that were just handled.
     let offset = updates.offset();
@@ -54,8 +55,14 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn poll(api: &Api, updates: &mut UpdatesInProgress, stop: &CancellationToken) {
+async fn poll(
+    api: &Api,
+    problems: &TelegramProblems,
+    updates: &mut UpdatesInProgress,
+    stop: &CancellationToken,
+) {
     let mut backoff = Backoff::for_updates();
+    let mut conflicts = Conflicts::new();
     loop {
         let outcome = tokio::select! {
             outcome = api.updates(updates.offset(), POLL_TIMEOUT) => outcome,
@@ -73,6 +80,21 @@ async fn poll(api: &Api, updates: &mut UpdatesInProgress, stop: &CancellationTok
             }
             Err(error) => error,
         };
+        if let Some(by) = error.conflict() {
+            problems.record_conflict(by, Instant::now());
+            let wait = conflicts.next(Instant::now());
+            warn!(
+                event = "updates_taken",
+                wait_seconds = wait.as_secs(),
+                %error,
+                remedy = by.remedy(),
+                "another program takes the bot's updates"
+            );
+            tokio::select! {
+                () = resolve(api, by, wait) => continue,
+                () = stop.cancelled() => return,
+            }
+        }
         // Telegram accepted the token at the start. Even if it rejects it now, recording must go on.
         let wait = backoff.next(error.retry_after());
         api.waits().record(WaitsWith::Updates, error.retry_after(), wait);
@@ -87,6 +109,51 @@ async fn poll(api: &Api, updates: &mut UpdatesInProgress, stop: &CancellationTok
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => return,
         }
+    }
+}
+
+/// When to try again after conflicts with another program. Only ten minutes without any make the waits short again: a
+/// program that sets its webhook after each poll must not have the bot answer each time at once.
+struct Conflicts {
+    backoff: Backoff,
+    last: Option<Instant>,
+}
+
+impl Conflicts {
+    const MEMORY: Duration = Duration::from_secs(600);
+
+    fn new() -> Self {
+        Self { backoff: Backoff::for_updates(), last: None }
+    }
+
+    /// The wait after one more conflict at `now`; none after the first.
+    fn next(&mut self, now: Instant) -> Duration {
+        let last = self.last.replace(now);
+        if last.is_none_or(|last| now.saturating_duration_since(last) >= Self::MEMORY) {
+            self.backoff.reset();
+            return Duration::ZERO;
+        }
+        self.backoff.next(None)
+    }
+}
+
+/// After this wait, deletes the webhook that is in the way, if it is one.
+async fn resolve(api: &Api, by: UpdateConflict, wait: Duration) {
+    tokio::time::sleep(wait).await;
+    if by == UpdateConflict::OtherPoller {
+        return;
+    }
+    match api.request(&DeleteWebhook::new()).await {
+        Ok(_) => {
+            info!(event = "webhook_deleted", "deleted a webhook that another program had set; polling again")
+        }
+        Err(error) => warn!(
+            event = "request_failed",
+            method = "DeleteWebhook",
+            %error,
+            remedy = error.remedy(),
+            "could not delete a webhook that another program has set"
+        ),
     }
 }
 
@@ -146,5 +213,23 @@ impl UpdatesInProgress {
             first.remove();
         }
         self.offset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conflicts_that_recur_are_answered_ever_more_rarely() {
+        let (mut conflicts, mut now) = (Conflicts::new(), Instant::now());
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            let wait = conflicts.next(now);
+            waits.push(wait.as_secs());
+            now += wait + Duration::from_millis(10);
+        }
+        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(conflicts.next(now + Conflicts::MEMORY), Duration::ZERO);
     }
 }

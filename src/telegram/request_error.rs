@@ -15,6 +15,7 @@ use serde_json::Value;
 use store::event::ChatId;
 
 use super::error::TelegramError;
+use crate::status::UpdateConflict;
 use crate::text::MESSAGE_LIMIT;
 
 /// The reasons for a block of which no request told.
@@ -40,6 +41,9 @@ pub(super) enum RequestError {
     /// The forum's topic (or General) is closed or deleted.
     #[error("{0}")]
     TopicClosed(String),
+    /// Telegram gives its updates elsewhere: to a webhook, or to another program that polls.
+    #[error("{0}")]
+    Conflict(String),
     /// Telegram rejects the bot's token.
     #[error("Telegram does not know the bot's token")]
     Token,
@@ -93,7 +97,11 @@ impl RequestError {
             | Self::NotEditable(reason)
             | Self::Refused(reason)
             | Self::TopicClosed(reason) => Some(reason),
-            Self::Token | Self::Migrated(_) | Self::Redirected(_) | Self::Temporary { .. } => None,
+            Self::Conflict(_)
+            | Self::Token
+            | Self::Migrated(_)
+            | Self::Redirected(_)
+            | Self::Temporary { .. } => None,
         }
     }
 
@@ -121,12 +129,20 @@ impl RequestError {
         matches!(self, Self::Temporary { .. } | Self::Redirected(_))
     }
 
+    /// Who gets the updates, if it is not the bot. Without a known wording it is a webhook, which can be deleted.
+    pub(super) fn conflict(&self) -> Option<UpdateConflict> {
+        let Self::Conflict(reason) = self else { return None };
+        let is_poller = reason.contains("getUpdates request") && !reason.to_lowercase().contains("webhook");
+        Some(if is_poller { UpdateConflict::OtherPoller } else { UpdateConflict::Webhook })
+    }
+
     /// What the operator can do about it.
     pub(super) fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::TopicClosed(_) => Some(
                 "open the forum's General topic, or write to the bot in another topic: alerts then go there",
             ),
+            Self::Conflict(_) => self.conflict().map(UpdateConflict::remedy),
             Self::Token => TelegramError::Token.remedy(),
             Self::Redirected(_) => Some(
                 "set telegram.api_url to the final address of your Bot API server; api.telegram.org never redirects, so \
@@ -177,6 +193,7 @@ impl<T> Response<T> {
         }
         Err(match code {
             401 | 404 => RequestError::Token,
+            409 => RequestError::Conflict(description),
             413 => RequestError::InvalidContent(description),
             400 | 403 => meaning(description),
             _ => RequestError::temporary(description),
@@ -353,6 +370,21 @@ mod tests {
         assert_eq!(content("Bad Request: MESSAGE_TOO_LONG"), Some(1024));
         assert_eq!(content("Bad Request: can't parse entities"), Some(MESSAGE_LIMIT));
         assert_eq!(RequestError::Refused("too long".to_owned()).plain_limit(), None);
+    }
+
+    #[test]
+    fn a_conflict_is_about_a_webhook_or_another_program() {
+        let conflict = |reason: &str| RequestError::Conflict(format!("Conflict: {reason}")).conflict();
+        for reason in [
+            "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
+            "terminated by setWebhook request",
+            "a wording of tomorrow",
+        ] {
+            assert_eq!(conflict(reason), Some(UpdateConflict::Webhook), "{reason}");
+        }
+        let other = "terminated by other getUpdates request; make sure that only one bot instance is running";
+        assert_eq!(conflict(other), Some(UpdateConflict::OtherPoller));
+        assert_eq!(RequestError::Token.conflict(), None);
     }
 
     #[test]

@@ -68,6 +68,7 @@ mod thinning;
 mod time_zone;
 mod unusual_updates;
 mod unwritable_log;
+mod update_conflict;
 
 mod webhook_tls;
 mod who_was_here;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use store::recorder::{ClockDoubt, PendingDeletion};
 
-use crate::status;
+use crate::status::{self, UpdateConflict};
 use crate::text::format::{pluralize, reason};
 use crate::text::{Text, printable};
 
@@ -27,6 +27,16 @@ pub fn deletion_announced(pending: &PendingDeletion, zone: Tz) -> Text {
 /// That is done, or was stopped.
 pub fn deletion_over() -> Text {
     Text::plain("✅ No more of the log is about to be deleted than usual.")
+}
+
+/// Another program takes the bot's messages.
+pub fn update_conflict(by: UpdateConflict) -> Text {
+    Text::plain(format_args!("⚠️ {}. Alerts come all the same. To do: {}.", by.summary(), by.remedy()))
+}
+
+/// It no longer does.
+pub fn update_conflict_over() -> Text {
+    Text::plain("✅ No other program takes this bot's messages any more.")
 }
 
 /// Writing to disk fails.

@@ -75,6 +75,7 @@ pub(super) fn requested_wait(wait: &RequestedWait, zone: Tz) -> Finding {
 pub(super) fn problem(problem: &TelegramProblem, zone: Tz) -> Finding {
     let check = match problem {
         TelegramProblem::ChatRefuses { .. } | TelegramProblem::ChatBlocks { .. } => "Alerts",
+        TelegramProblem::UpdateConflict { .. } => "Telegram updates",
     };
     Finding::broken(check, problem.summary(zone), problem.remedy())
 }

@@ -270,6 +270,18 @@ impl BotApi {
         });
     }
 
+    /// Sets a webhook, as another program with the bot's token does. Polling is refused until it is deleted.
+    pub fn set_webhook_of_another_program(&self) {
+        self.change(|state| {
+            state.webhook = Some(Webhook {
+                url: "https://elsewhere.example.org/".to_owned(),
+                secret_token: None,
+                allowed_updates: Vec::new(),
+                certificate: None,
+            });
+        });
+    }
+
     /// Makes a user an admin of a group.
     pub fn make_admin(&self, chat_id: i64, user_id: i64) {
         self.change(|state| {
