@@ -2,9 +2,12 @@
 
 use super::alerts::Alerts;
 use super::cooldowns::{Cooldown, CooldownKey, Cooldowns};
+use super::grouping::tests::{from_snapshot, reloaded};
 use super::known_device_tests::{CHAT, Simulation, at, depot, invented, named};
 use super::*;
-use crate::event::{AlertDecision, ChatId, CodeHash, DeviceKey, EventKind, MessageId, Offset, Pattern, Role};
+use crate::event::{
+    AlertDecision, ChatId, CodeHash, DeviceKey, EventKind, MessageId, Offset, Pattern, ProposedChange, Role,
+};
 use dot11::{ModelKey, RequestedSsid};
 
 const OTHER: ChatId = ChatId(8);
@@ -70,6 +73,15 @@ fn busy_chat() -> Simulation {
     let message = Some(MessageId(5));
     simulation.change(EventKind::OverflowReported { chat, count: 1, flood: Some(at(100)), message });
     simulation
+}
+
+#[test]
+fn a_restart_and_a_snapshot_forget_nothing_that_a_chat_has_used() {
+    let mut simulation = busy_chat();
+    let change = ProposedChange::Unname { device: DeviceKey::Address(named(1)) };
+    simulation.change(EventKind::NameProposed { chat: OTHER, change });
+    let state = &simulation.state;
+    assert!(reloaded(state) == *state && from_snapshot(state) == *state);
 }
 
 /// In how many places the state knows of the chat.

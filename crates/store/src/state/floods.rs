@@ -14,9 +14,11 @@
 //! cool-down suppressed.
 
 use std::collections::BTreeMap;
+use std::num::ParseIntError;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::clock_step::ClockStep;
 use super::dirty_map::DirtyMap;
@@ -112,13 +114,23 @@ struct Concern {
     is_told: bool,
 }
 
+/// Reads what is kept by chat: in JSON a key is a text, which the row of a snapshot does not turn into a number.
+fn by_chat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<ChatId, Concern>, D::Error> {
+    if !deserializer.is_human_readable() {
+        return BTreeMap::deserialize(deserializer);
+    }
+    let by_text = BTreeMap::<String, Concern>::deserialize(deserializer)?;
+    let by_chat = by_text.into_iter().map(|(chat, concern)| Ok((ChatId(chat.parse()?), concern)));
+    by_chat.collect::<Result<_, ParseIntError>>().map_err(D::Error::custom)
+}
+
 /// The current minute, and the latest flood.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FloodWatch {
     minute: Option<Minute>,
     flood: Option<Flood>,
     /// The chats that the latest flood concerns, or an earlier one did.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "by_chat")]
     concerns: BTreeMap<ChatId, Concern>,
 }
 
