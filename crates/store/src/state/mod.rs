@@ -21,6 +21,8 @@ mod cooldowns;
 mod cow_snapshot;
 mod cow_tracker;
 mod decide;
+#[cfg(test)]
+mod decide_tests;
 mod device;
 mod device_infos;
 mod device_row;
