@@ -166,4 +166,23 @@ mod tests {
         check(&[(59, &[81, 130, 115])], None, [true, false, false]);
         check(&[(59, &[])], None, [false; 3]);
     }
+
+    #[test]
+    fn a_device_can_do_what_any_of_its_frames_shows() {
+        let of = |elements: &[(u8, &[u8])]| {
+            let bytes: Vec<u8> = elements.iter().flat_map(|(id, body)| element(*id, body)).collect();
+            Capabilities::of(&bytes)
+        };
+        let (on_2_4, on_5) = (of(&[CCK_RATES, HT]), of(&[OFDM_RATES, HT, VHT]));
+        assert!(on_2_4.bands != on_5.bands && on_2_4.generation < on_5.generation);
+        let both = Capabilities { generation: on_5.generation, bands: on_2_4.bands.or(on_5.bands) };
+        assert_eq!((on_2_4.or(on_5), on_5.or(on_2_4)), (both, both));
+        let all = Bands { ghz_2_4: true, ghz_5: true, ghz_6: true };
+        let none = Bands::default();
+        for one in
+            [Bands { ghz_2_4: true, ..none }, Bands { ghz_5: true, ..none }, Bands { ghz_6: true, ..none }]
+        {
+            assert_eq!((one.or(one), one.or(none), none.or(one), one.or(all)), (one, one, one, all));
+        }
+    }
 }

@@ -104,4 +104,19 @@ mod tests {
             assert_eq!(elements.rest(), rest);
         }
     }
+
+    #[test]
+    fn only_vendors_elements_have_an_oui_and_only_extended_ones_an_extension() {
+        for (id, body, oui, extension) in [
+            (Element::VENDOR, &[1, 2, 3, 4][..], Some([1, 2, 3]), None),
+            (Element::VENDOR, &[1, 2, 3], Some([1, 2, 3]), None),
+            (Element::VENDOR, &[1, 2], None, None),
+            (Element::EXTENSION, &[35, 2, 3], None, Some(35)),
+            (Element::EXTENSION, &[], None, None),
+            (Element::SSID, &[1, 2, 3], None, None),
+        ] {
+            let element = Element { id, body };
+            assert_eq!((element.vendor_oui(), element.extension()), (oui, extension), "{element:?}");
+        }
+    }
 }

@@ -72,4 +72,11 @@ mod tests {
         assert_eq!(known, [105, 119, 127, 163, 192]);
         assert_eq!((-1..=400).filter_map(LinkType::from_dlt).count(), known.len());
     }
+
+    #[test]
+    fn a_link_type_is_shown_by_its_name() {
+        let all = [LinkType::Ieee80211, LinkType::Radiotap, LinkType::Ppi, LinkType::Prism, LinkType::Avs];
+        assert_eq!(all.map(|link| link.to_string()), ["802.11", "radiotap", "PPI", "Prism", "AVS"]);
+        assert_eq!(format!("{:>5}", LinkType::Ppi), "  PPI");
+    }
 }

@@ -302,6 +302,8 @@ mod tests {
         // A vendor's three bytes between two of radiotap's words.
         let vendor = [0x10, 0, 1, 2, 3, 4, 3, 0, 9, 9, 9, 0xd6];
         check(&[0xc000_0002, 0xa000_ffff, 0x20], &vendor, Some(-42), None, 0x10);
+        // A further word of the vendor's own has no fields either.
+        check(&[0xc000_0002, 0x8000_ffff, 0xa000_ffff, 0x20], &vendor, Some(-42), None, 0x10);
         // A vendor's length that leads out of the header.
         let too_long = [0x10, 0, 1, 2, 3, 4, 4, 0, 9, 9, 9];
         check(&[0xc000_0002, 0xa000_ffff, 0x20], &too_long, None, None, 0x10);

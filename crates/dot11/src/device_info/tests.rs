@@ -226,3 +226,32 @@ proptest! {
         let _ = crate::Capabilities::of(&elements);
     }
 }
+
+#[test]
+fn a_category_of_the_wifi_alliance_has_a_word() {
+    let category = |category: u8, subcategory| {
+        DeviceType([0, category, 0x00, 0x50, 0xf2, 0x04, 0, subcategory]).category()
+    };
+    let words: Vec<_> = (0..=13).map(|number| category(number, 0)).collect();
+    let expected = [
+        None,
+        Some("computer"),
+        Some("input device"),
+        Some("printer"),
+        Some("camera"),
+        Some("storage device"),
+        Some("network device"),
+        Some("display"),
+        Some("multimedia device"),
+        Some("games console"),
+        Some("phone"),
+        Some("audio device"),
+        Some("docking station"),
+        None,
+    ];
+    assert_eq!(words, expected);
+    assert_eq!((category(7, 1), category(7, 2)), (Some("TV"), Some("display")));
+    // Somebody else's categories.
+    assert_eq!(DeviceType([0, 10, 0x00, 0x50, 0xf3, 0x04, 0, 0]).category(), None);
+    assert_eq!(DeviceType([1, 10, 0x00, 0x50, 0xf2, 0x04, 0, 0]).category(), None);
+}
