@@ -47,3 +47,15 @@ impl fmt::Display for ChatId {
         if *self == Self::TERMINAL { f.write_str("the terminal") } else { self.0.fmt(f) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_is_shown_by_its_number_and_the_terminal_by_its_name() {
+        assert_eq!(ChatId::TERMINAL.to_string(), "the terminal");
+        assert_eq!((ChatId(-7).to_string(), Offset(7).to_string()), ("-7".to_owned(), "7".to_owned()));
+        assert_eq!((Offset(7).next(), Offset(u64::MAX).next()), (Offset(8), Offset(u64::MAX)));
+    }
+}

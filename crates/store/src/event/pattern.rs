@@ -199,4 +199,11 @@ mod tests {
             prop_assert_eq!(pattern.matches(&Ssid::from(name.as_str())), matches_by_definition(&pattern.tokens, &chars));
         }
     }
+
+    #[test]
+    fn a_pattern_is_shown_as_it_was_written() {
+        let pattern = Pattern::new("a**\\?");
+        assert_eq!((pattern.as_str(), pattern.to_string().as_str()), ("a**\\?", "a**\\?"));
+        assert_eq!(format!("{pattern:?}"), r#""a**\\?""#);
+    }
 }

@@ -154,3 +154,35 @@ fn shown(owner: &str) -> String {
         _ => "another probewatch".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_removed_is_taken_again_unless_another_process_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("data");
+        fs::create_dir(&dir).unwrap();
+        let mut lock = DataDirLock::acquire(&dir).unwrap();
+        lock.renew().unwrap();
+        assert!(matches!(DataDirLock::acquire(&dir), Err(LockError::Held { .. })));
+        fs::remove_dir_all(&dir).unwrap();
+        lock.renew().unwrap();
+        assert!(matches!(DataDirLock::acquire(&dir), Err(LockError::Held { .. })), "it is locked again");
+        // A copy of the directory, or an empty file in its place, is nobody else's.
+        for owner in [lock.owner.clone(), String::new()] {
+            let copy = lock.path.with_extension("copy");
+            fs::write(&copy, owner).unwrap();
+            fs::rename(copy, &lock.path).unwrap();
+            lock.renew().unwrap();
+        }
+        fs::remove_file(&lock.path).unwrap();
+        fs::write(&lock.path, "4711\nanother").unwrap();
+        let error = lock.renew().unwrap_err();
+        assert!(
+            matches!(&error, LockError::TakenOver { holder, .. } if holder.contains("4711")),
+            "{error:?}"
+        );
+    }
+}

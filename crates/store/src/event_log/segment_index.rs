@@ -138,4 +138,25 @@ mod tests {
         let known: Vec<_> = index.segments.iter().map(|segment| (segment.base.0, segment.bytes)).collect();
         assert_eq!(known, [(0, 7), (10, 5), (20, 9)]);
     }
+
+    #[test]
+    fn the_oldest_segments_leave_with_what_was_quarantined_of_them() {
+        use super::super::vfs::OsVfs;
+        let folder = tempfile::tempdir().unwrap();
+        let dir = LogDir::create(std::sync::Arc::new(OsVfs), folder.path()).unwrap();
+        let names =
+            ["0.ndjson.zst", "10.ndjson.zst", "20.ndjson", "0.ndjson.zst.damaged", "10.ndjson.zst.damaged"];
+        let path = |name: &str| {
+            let (base, suffix) = name.split_once('.').unwrap();
+            folder.path().join(format!("{base:0>20}.{suffix}"))
+        };
+        names.iter().for_each(|name| std::fs::write(path(name), "x").unwrap());
+        let mut index = SegmentIndex::new(dir.clean_up_and_list().unwrap());
+        let left = || names.iter().filter(|name| path(name).exists()).copied().collect::<Vec<_>>();
+        index.remove_first(&dir, 1, Offset(30)).unwrap();
+        assert_eq!(left(), ["10.ndjson.zst", "20.ndjson", "10.ndjson.zst.damaged"]);
+        assert_eq!((index.segments.len(), index.quarantined.len(), index.bytes()), (2, 1, 3));
+        index.remove_first(&dir, 9, Offset(30)).unwrap();
+        assert!(left().is_empty() && index.bytes() == 0);
+    }
 }

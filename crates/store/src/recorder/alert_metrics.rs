@@ -63,3 +63,53 @@ impl AlertMetrics {
         .map(|(outcome, counter)| (outcome, counter.load(Relaxed)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{ChatId, DeviceKey, LeaveDecision, Offset, Probe, StrangerReason, Timestamp};
+    use dot11::{MacAddr, RequestedSsid};
+
+    #[test]
+    fn each_outcome_of_each_alert_is_counted() {
+        use AlertOutcome::{Mute, Overflow, Raise, Skip};
+        let (chat, source, time) = (ChatId(1), MacAddr::new([2; 6]), Timestamp::from_micros(0));
+        let near_since = time;
+        let reason = StrangerReason::NeverSeen;
+        let alerts = vec![
+            AlertDecision::Raise { chat, pattern: None, reason: None, suppressed: 0 },
+            AlertDecision::Suppress { chat },
+            AlertDecision::Overflow { chat },
+            AlertDecision::Mute { chat },
+            AlertDecision::Arrive { chat, silent_seconds: None, outcome: Mute },
+            AlertDecision::Arrive { chat, silent_seconds: None, outcome: Skip },
+            AlertDecision::Ring { chat, reason, near_since, outcome: Raise },
+        ];
+        let probe = Probe { alerts, ..Probe::example(source, RequestedSsid::Wildcard, 0) };
+        let device = DeviceKey::Address(source);
+        let left = [Raise, Overflow, Mute].map(|outcome| LeaveDecision { chat, outcome });
+        let metrics = AlertMetrics::default();
+        metrics.count(&Event::from(probe));
+        for kind in [
+            EventKind::Left { chat, device: device.clone(), source, last_seen: time, alerts: left.to_vec() },
+            EventKind::StrangerLeft { chat, device, source, first: time, last_seen: time, outcome: Raise },
+            EventKind::Delivered { probe: Offset(1), chat, message: None },
+            EventKind::Undeliverable { probe: Offset(1), chat, reason: "Forbidden".to_owned() },
+            EventKind::Undeliverable { probe: Offset(2), chat, reason: "Forbidden".to_owned() },
+            EventKind::AlertExpired { probe: Offset(1), chat },
+            EventKind::Unmute { chat },
+        ] {
+            metrics.count(&Event::new(time, kind));
+        }
+        let expected = [
+            ("raised", 4),
+            ("swallowed", 1),
+            ("overflowed", 2),
+            ("muted", 3),
+            ("delivered", 1),
+            ("undeliverable", 2),
+            ("expired", 1),
+        ];
+        assert_eq!(metrics.outcomes(), expected);
+    }
+}

@@ -264,6 +264,9 @@ mod tests {
             chats.pair(time, ChatId(number as i64 + 1), code(number), String::new());
         }
         assert_eq!((chats.paired.len(), chats.invitations.len()), (PAIRED_LIMIT, 1));
+        assert_eq!(chats.paired_limit_reached(), Some(PAIRED_LIMIT));
+        chats.remove(ChatId(1));
+        assert_eq!((chats.paired.len(), chats.paired_limit_reached()), (PAIRED_LIMIT - 1, None));
         for number in 1_000..1_000 + 2 * INVITATION_LIMIT {
             let expires = Timestamp::from_micros(number as i64);
             let open = Invitation { role: Role::Member, expires, by: Some(ChatId(1)) };

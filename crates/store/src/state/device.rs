@@ -121,3 +121,57 @@ impl Device {
         &self.ssids
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    /// What is known of an address that sent probes at these seconds, for these networks.
+    fn device(seconds: [i64; 2], dbm: [i8; 2], signature: Option<u64>, ssids: &[(&str, u64)]) -> Device {
+        let mut hours = HourHistogram::default();
+        seconds.iter().for_each(|second| hours.add(at(*second)));
+        let signals = [0, 1].map(|index| Signal::of(dbm[index], at(seconds[index])));
+        Device {
+            probe_count: 20,
+            wildcard_count: 3,
+            hidden_count: 4,
+            first_probe: at(seconds[0]),
+            last_probe: at(seconds[1]),
+            signal: Some(signals[0].merge(signals[1])),
+            signature: signature.map(Signature::from_u64),
+            ssids: ssids.iter().map(|(ssid, count)| (Ssid::from(*ssid), *count)).collect(),
+            probes_for_further_ssids: 5,
+            hours,
+        }
+    }
+
+    #[test]
+    fn the_statistics_of_two_addresses_are_those_of_all_their_probes() {
+        let one = device([0, 100], [-50, -60], Some(1), &[("a", 1), ("c", 2)]);
+        let other = device([50, 4_000], [-40, -70], Some(2), &[("b", 3), ("c", 4)]);
+        let merged = one.clone().merge(&other);
+        let mut expected = device([0, 4_000], [0, 0], Some(2), &[("a", 1), ("b", 3), ("c", 6)]);
+        expected.hours = one.hours.merge(&other.hours);
+        expected.signal = Some(Signal { last_dbm: -70, min_dbm: -70, max_dbm: -40, last_time: at(4_000) });
+        expected.probe_count = 40;
+        expected.wildcard_count = 6;
+        expected.hidden_count = 8;
+        expected.probes_for_further_ssids = 10;
+        assert_eq!((&merged, merged.ssids().len()), (&expected, 3));
+        assert_eq!(other.clone().merge(&one), expected, "in either order");
+        assert_eq!(serde_json::to_string(&merged.hours).unwrap(), "[[0,3],[1,1]]");
+        // What the later one does not say, the earlier one may.
+        let silent = Device { signal: None, signature: None, ..other };
+        let merged = one.clone().merge(&silent);
+        assert_eq!((merged.signal, merged.signature), (one.signal, one.signature));
+        let merged = silent.merge(&one);
+        assert_eq!((merged.signal, merged.signature), (one.signal, None));
+        // Of two that ended at once, the other.
+        let again = device([0, 100], [-50, -60], Some(9), &[]);
+        assert_eq!(one.merge(&again).signature, again.signature);
+    }
+}

@@ -42,3 +42,26 @@ impl Hour {
         self.0.saturating_sub(earlier.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_begins_and_ends_on_the_hour_also_before_1970() {
+        let hour = |micros: i64| Hour::of(Timestamp::from_micros(micros));
+        for (micros, number, of_week) in [
+            (0, 0, 0),
+            (HOUR - 1, 0, 0),
+            (HOUR, 1, 1),
+            (-1, -1, 167),
+            (168 * HOUR, 168, 0),
+            (-169 * HOUR, -169, 167),
+        ] {
+            assert_eq!((hour(micros), hour(micros).of_week()), (Hour(number), of_week), "{micros}");
+            assert_eq!(hour(micros).start(), Timestamp::from_micros(number * HOUR));
+        }
+        assert_eq!((Hour(5).plus(3), Hour(5).plus(-8)), (Hour(8), Hour(-3)));
+        assert_eq!((Hour(5).since(Hour(3)), Hour(3).since(Hour(5))), (2, -2));
+    }
+}

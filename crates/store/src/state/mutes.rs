@@ -104,3 +104,66 @@ impl Mutes {
         &self.ignored
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAT: ChatId = ChatId(1);
+    const OTHER: ChatId = ChatId(2);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    /// What is kept of a chat: until when it is muted, and how many alerts the mute has suppressed.
+    fn of(mutes: &Mutes, chat: ChatId) -> Option<(Timestamp, u64)> {
+        mutes.get(chat).map(|mute| (mute.until, mute.suppressed))
+    }
+
+    /// The chats, muted until 100 s and `until`, with two and one suppressed alerts.
+    fn muted(until: i64) -> Mutes {
+        let mut mutes = Mutes::default();
+        mutes.mute(CHAT, at(100), None);
+        mutes.mute(OTHER, at(until), None);
+        [CHAT, CHAT, OTHER, ChatId(3)].into_iter().for_each(|chat| mutes.suppress(chat));
+        mutes
+    }
+
+    #[test]
+    fn a_mute_holds_until_its_end() {
+        let mutes = muted(200);
+        for (second, is_muted) in [(0, true), (99, true), (100, false), (101, false)] {
+            assert_eq!(mutes.is_muted(CHAT, at(second)), is_muted, "{second}");
+        }
+        assert!(!mutes.is_muted(ChatId(3), at(0)));
+        assert!(mutes.iter().map(|(chat, _)| chat).eq([CHAT, OTHER]));
+    }
+
+    #[test]
+    fn what_a_mute_has_suppressed_counts_until_it_is_reported() {
+        let mut mutes = muted(200);
+        mutes.mute(CHAT, at(50), None);
+        assert_eq!(of(&mutes, CHAT), Some((at(50), 2)), "muted again");
+        mutes.reported(CHAT, 1, at(60));
+        assert_eq!(of(&mutes, CHAT), Some((at(50), 1)));
+        mutes.reported(CHAT, 1, at(49));
+        assert_eq!(of(&mutes, CHAT), Some((at(50), 0)), "it still lasts");
+        mutes.reported(CHAT, 0, at(50));
+        assert_eq!((of(&mutes, CHAT), of(&mutes, OTHER)), (None, Some((at(200), 1))));
+        mutes.unmute(OTHER);
+        assert_eq!(of(&mutes, OTHER), None);
+    }
+
+    #[test]
+    fn of_two_mutes_of_a_chat_that_moves_the_longer_is_kept() {
+        for (until, kept) in [(200, 200), (100, 100), (50, 100)] {
+            let mut mutes = muted(until);
+            mutes.migrate(CHAT, OTHER);
+            assert_eq!((of(&mutes, CHAT), of(&mutes, OTHER)), (None, Some((at(kept), 3))));
+        }
+        let mut mutes = muted(200);
+        mutes.migrate(CHAT, ChatId(3));
+        assert_eq!((of(&mutes, ChatId(3)), of(&mutes, OTHER)), (Some((at(100), 2)), Some((at(200), 1))));
+    }
+}

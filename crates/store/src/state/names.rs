@@ -257,4 +257,26 @@ mod tests {
         assert_eq!(names.addresses_of("vAN"), [RANDOM]);
         assert_eq!(names.addresses_of("Vän"), []);
     }
+
+    #[test]
+    fn a_name_is_one_line_and_looks_like_nothing_else() {
+        for (text, expected) in [
+            ("  Zoë \t\n phone ", Ok("Zoë phone")),
+            (&"é".repeat(MAX_NAME_CHARS), Ok(&*"é".repeat(MAX_NAME_CHARS))),
+            (&"é".repeat(MAX_NAME_CHARS + 1), Err(NameError::TooLong)),
+            (" \u{7} ", Err(NameError::Empty)),
+            ("a4:83:e7:4e:39:15", Err(NameError::Address)),
+            ("/start", Err(NameError::Command)),
+            ("a/b", Ok("a/b")),
+            ("3f2a", Err(NameError::Phone("3f2a".to_owned()))),
+            ("Phone 3f2a", Err(NameError::Phone("Phone 3f2a".to_owned()))),
+            ("phone edda", Err(NameError::Phone("phone edda".to_owned()))),
+            ("Edda", Ok("Edda")),
+            ("my 3f2a", Ok("my 3f2a")),
+            ("phone of Anna", Ok("phone of Anna")),
+            ("R2D2", Ok("R2D2")),
+        ] {
+            assert_eq!(check_name(text), expected.map(str::to_owned), "{text:?}");
+        }
+    }
 }

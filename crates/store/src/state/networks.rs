@@ -227,4 +227,12 @@ mod tests {
             "a network that was never saved is not removed"
         );
     }
+
+    #[test]
+    fn without_a_probe_for_a_name_there_are_none() {
+        let mut networks = Networks::default();
+        assert!(networks.is_empty());
+        networks.fold(&ssid(1), at(1));
+        assert!(!networks.is_empty());
+    }
 }

@@ -192,4 +192,16 @@ mod tests {
         assert_eq!(rest.after_reporting(2), None);
         assert_eq!(rest.after_reporting(9), None);
     }
+
+    #[test]
+    fn two_overflows_count_together_since_the_earlier() {
+        let mut other = overflow(2..4);
+        other.since = Some(Timestamp::from_micros(-5));
+        let one = overflow(0..3);
+        for merged in [one.merged(&other), other.merged(&one)] {
+            check(&merged, 5, 4);
+            assert_eq!(merged.since(), Some(Timestamp::from_micros(-5)));
+        }
+        check(&one, 3, 3);
+    }
 }

@@ -442,4 +442,19 @@ mod tests {
         assert_eq!(by_doorbell(100 + DAY), Some(StrangerReason::NeverSeen));
         assert_eq!(by_doorbell(101 + DAY), None);
     }
+
+    #[test]
+    fn two_frames_of_a_fixed_address_more_than_two_hours_apart_are_no_one_visit() {
+        let stranger = |phone, last| Stranger {
+            address: MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]),
+            phone,
+            reason: StrangerReason::NeverSeen,
+            first: time(0),
+            last: time(last),
+            at_least: 1,
+            strongest_dbm: None,
+        };
+        assert!(stranger(None, 2 * HOUR).is_one_visit() && !stranger(None, 2 * HOUR + 1).is_one_visit());
+        assert!(stranger(Some(GroupId(1)), DAY).is_one_visit());
+    }
 }

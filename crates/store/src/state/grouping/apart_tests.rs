@@ -8,6 +8,7 @@ use super::group::Phones;
 use super::person::SPLITS_PER_PHONE;
 use super::seen_times::SeenTimes;
 use super::tests::{counting_phone, fold, folded, frame, from_snapshot, group_of, later, reloaded, together};
+use super::{Grouping, may_belong};
 use crate::event::{Event, EventKind, EvictionScope, GroupId, Probe, Timestamp};
 use crate::state::State;
 use crate::state::hour::Hour;
@@ -147,8 +148,9 @@ fn phones_whose_counters_told_them_apart_are_two_also_when_they_return() {
     assert_eq!((least(&state, &[last, of_other]), least_of_all(&state)), (2, 2));
 }
 
-#[test]
-fn counters_that_alternate_into_a_group_that_was_there_tell_it_apart() {
+/// A phone whose counter turns out to be two; the address 1020 moves to the group of the address 500, which was there, and
+/// which `prepare` changes before.
+fn alternated_into_a_group(prepare: impl FnOnce(&mut State)) -> State {
     // The model is learned, then a phone begins another group, which stays in range, and is silent.
     let before = later(counting_phone(1, 40, 0, 30, MODEL), -3 * HOUR);
     let silent = frame(0, 500, 3000, MODEL);
@@ -156,9 +158,17 @@ fn counters_that_alternate_into_a_group_that_was_there_tell_it_apart() {
     let one = later(counting_phone(101, 20, 480, 90, MODEL), 690);
     let other = later(counting_phone(1001, 20, 2048, 100, MODEL), 675);
     let first = before.into_iter().chain([silent, again]);
-    let mut state = folded(first.chain(together(&[one, other])));
+    let mut state = folded(first);
+    prepare(&mut state);
+    fold_all(&mut state, together(&[one, other]));
     assert_eq!(id_of(&state, 1020), id_of(&state, 500));
     assert_ne!(id_of(&state, 120), id_of(&state, 500));
+    state
+}
+
+#[test]
+fn counters_that_alternate_into_a_group_that_was_there_tell_it_apart() {
+    let mut state = alternated_into_a_group(|_| {});
     // The phone that was there before may be either.
     let of_all = |state: &State| {
         (
@@ -171,6 +181,66 @@ fn counters_that_alternate_into_a_group_that_was_there_tell_it_apart() {
     assert_eq!(of_all(&state), (2, 1, 1, 2));
     fold_all(&mut state, scan(DAY, [120, 1020]));
     assert_eq!(of_all(&state), (2, 1, 1, 2));
+}
+
+/// Nobody knows of which of its phones the addresses are that join it.
+#[test]
+fn counters_that_alternate_into_a_group_of_several_phones_tell_nothing_apart() {
+    let are_apart = |state: &State| {
+        let [one, other] = [120, 500].map(|address| id_of(state, address));
+        state.grouping().group(one).unwrap().apart().contains(&other)
+    };
+    let is_guest = |state: &State| {
+        let group = state.grouping().group(id_of(state, 500)).unwrap();
+        group.is_guest(frame(0, 1020, 0, MODEL).source)
+    };
+    let state = alternated_into_a_group(|_| {});
+    assert!(are_apart(&state) && !is_guest(&state));
+    // It was proven to be two phones.
+    let state = alternated_into_a_group(|state| {
+        let id = id_of(state, 500);
+        state.grouping.groups.get_mut(&id).unwrap().prove(at(-HOUR), 2);
+    });
+    assert!(!are_apart(&state) && !is_guest(&state));
+    // It is told apart from a third group, to whose phone they may belong as well.
+    let state = alternated_into_a_group(|state| {
+        let (id, source) = (id_of(state, 500), frame(0, 7000, 0, MODEL).source);
+        let model = state.grouping().group(id).unwrap().model;
+        let third = state.grouping.new_group(model, source, SeenTimes::at(at(-100 * DAY)));
+        state.grouping.set_apart(id, third);
+    });
+    assert!(!are_apart(&state) && is_guest(&state));
+}
+
+#[test]
+fn an_address_belongs_to_no_phone_that_somebody_said_it_is_not_of() {
+    let mut state = folded(scan(0, [1, 2, 3]));
+    split(&mut state, 2);
+    let source = |address| frame(0, address, 0, MODEL).source;
+    let [phone, own] = [1, 2].map(|address| id_of(&state, address));
+    let key = state.grouping().group(phone).unwrap().model;
+    let other = state.grouping.new_group(key, source(50), SeenTimes::at(at(0)));
+    let belongs = |address, id, key| {
+        let Grouping { groups, group_of, splits, .. } = state.grouping();
+        may_belong(groups, group_of, splits, key)(source(address), id)
+    };
+    for (address, id, expected) in [
+        (2, phone, false),
+        (2, own, true),
+        // An address of its phone is not of the one that was split off, and the other way around.
+        (1, own, false),
+        (3, own, false),
+        (3, phone, true),
+        (3, other, true),
+        (2, other, true),
+        (9, phone, true),
+        (9, own, true),
+        (9, GroupId(other.0.wrapping_add(1)), false),
+    ] {
+        assert_eq!(belongs(address, id, key), expected, "{address} {id}");
+        let another = ModelKey::of_unknown_elements(Signature::from_u64(MODEL + 1));
+        assert!(!belongs(address, id, another));
+    }
 }
 
 #[test]

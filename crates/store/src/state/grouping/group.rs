@@ -259,3 +259,55 @@ impl Group {
         self.proofs.lower(Span { last: span.last.saturating_add(PROOF_AFTER), ..span });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RANGE: i64 = OUT_OF_RANGE.as_secs() as i64;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    fn group() -> Group {
+        Group::new(ModelKey::of_unknown_elements(Signature::from_u64(1)), SeenTimes::at(at(0)))
+    }
+
+    /// When the group was seen first, since when it is here, how often, and when last.
+    fn seen(group: &Group) -> (i64, i64, u64, i64) {
+        let second = |time: Timestamp| time.as_micros() / 1_000_000;
+        (second(group.first), second(group.visit), group.visit_count, second(group.last))
+    }
+
+    #[test]
+    fn a_visit_ends_with_a_silence_of_more_than_two_hours() {
+        for (second, expected) in [
+            (RANGE, (0, 0, 1, RANGE)),
+            (RANGE + 1, (0, RANGE + 1, 2, RANGE + 1)),
+            // Frames of an older file.
+            (-RANGE, (-RANGE, -RANGE, 1, 0)),
+            (-RANGE - 1, (-RANGE - 1, 0, 2, 0)),
+            (0, (0, 0, 1, 0)),
+        ] {
+            let mut group = group();
+            group.see(at(second), true);
+            group.see(at(second), false);
+            assert_eq!((seen(&group), group.frames), (expected, 1), "{second}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_in_the_first_visit_as_far_as_is_known() {
+        let with = |visit_count| Group { visit: at(9 * RANGE), visit_count, ..group() };
+        for (visit_count, second, is_first) in [
+            (1, 9 * RANGE, true),
+            (2, 9 * RANGE - 1, true),
+            (2, 9 * RANGE, false),
+            (3, RANGE, true),
+            (3, RANGE + 1, false),
+        ] {
+            assert_eq!(with(visit_count).is_first_visit(at(second)), is_first, "{visit_count} {second}");
+        }
+    }
+}
