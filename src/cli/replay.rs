@@ -126,8 +126,8 @@ fn replay_file(
         let Some(probe) = converter.convert(frame) else { return ControlFlow::Continue(()) };
         summary.probes += 1;
         summary.devices.add(probe.probe.source);
-        if let Some(ssid) = probe.probe.ssid.named() {
-            summary.ssids.add(summary.hasher.hash_one(ssid));
+        for ssid in probe.probe.names() {
+            summary.ssids.add(summary.hasher.hash_one(&*ssid));
         }
         match times.take(probe, recorder, record) {
             true => ControlFlow::Continue(()),

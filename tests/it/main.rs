@@ -57,6 +57,7 @@ mod sealing;
 mod slow_replies;
 mod snapshots;
 mod sources;
+mod ssid_lists;
 mod store_damage;
 mod stranger_visits;
 mod strangers;

@@ -68,6 +68,19 @@ impl FrameBuilder {
         self.element(Element::SSID, ssid)
     }
 
+    /// Appends an SSID List element; what does not fit into its 255 bytes is cut.
+    pub fn ssid_list(self, ssids: &[&[u8]]) -> Self {
+        let list: Vec<u8> = ssids.iter().flat_map(|ssid| element(Element::SSID, ssid)).collect();
+        self.element(Element::SSID_LIST, &list)
+    }
+
+    /// Appends a Short SSID List element with those of these SSIDs.
+    pub fn short_ssid_list(self, ssids: &[&[u8]]) -> Self {
+        let short = ssids.iter().flat_map(|ssid| crc32fast::hash(ssid).to_le_bytes());
+        let body: Vec<u8> = [Element::SHORT_SSID_LIST].into_iter().chain(short).collect();
+        self.element(Element::EXTENSION, &body)
+    }
+
     /// Appends an element; a body of more than 255 bytes is cut.
     pub fn element(mut self, id: u8, body: &[u8]) -> Self {
         self.elements.extend(element(id, body));

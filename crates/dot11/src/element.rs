@@ -22,6 +22,8 @@ impl Element<'_> {
     pub const EXTENDED_RATES: u8 = 50;
     /// Supported Operating Classes, §9.4.2.53.
     pub const OPERATING_CLASSES: u8 = 59;
+    /// SSID List, §9.4.2.72.
+    pub const SSID_LIST: u8 = 84;
     /// Interworking, §9.4.2.91.
     pub const INTERWORKING: u8 = 107;
     /// Extended Capabilities, §9.4.2.26.
@@ -34,6 +36,8 @@ impl Element<'_> {
     pub const EXTENSION: u8 = 255;
     /// The extension of HE Capabilities, IEEE 802.11ax-2021 §9.4.2.248.
     pub const HE_CAPABILITIES: u8 = 35;
+    /// The extension of Short SSID List, IEEE 802.11ax-2021 §9.4.2.261.
+    pub const SHORT_SSID_LIST: u8 = 58;
     /// The extension of HE 6 GHz Band Capabilities, IEEE 802.11ax-2021 §9.4.2.263.
     pub const HE_6_GHZ_CAPABILITIES: u8 = 59;
     /// The extension of EHT Capabilities, IEEE 802.11be-2024 §9.4.2.323.

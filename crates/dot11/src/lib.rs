@@ -37,6 +37,7 @@
 //! | `probe_request.rs` | what counts as a probe request; its SSID, elements and FCS | IEEE 802.11-2020 §9.3.3.9, §9.2.4 |
 //! | `element.rs` | where an element ends | IEEE 802.11-2020 §9.4.2.1 |
 //! | `ssid.rs` | how the bytes of an SSID are kept and shown | IEEE 802.11-2020 §9.4.2.2 |
+//! | `ssid_list.rs` | which further networks a frame asks for | IEEE 802.11-2020 §9.4.2.72, §9.4.2.170.3; 802.11ax |
 //! | `signature.rs` | which elements identify a device model | this crate |
 //! | `model_key.rs` | what probe requests of one model have in common | this crate, measured on labelled captures |
 //! | `device_info/mod.rs` | what a device says about itself: manufacturer, model, name | Wi-Fi Simple Configuration 2.0.8, Wi-Fi Direct 1.9 |
@@ -72,6 +73,7 @@ mod radiotap;
 mod signal;
 mod signature;
 mod ssid;
+mod ssid_list;
 
 pub use capabilities::{Bands, Capabilities, WifiGeneration};
 pub use device_info::{DeviceInfo, DeviceType, ParseDeviceInfoError, ShortText, Uuid};
@@ -86,3 +88,4 @@ pub use probe_request::{Fcs, ProbeRequest, decode, decode_from_file};
 pub use signal::measured_dbm;
 pub use signature::{ParseSignatureError, Signature};
 pub use ssid::{RequestedSsid, Ssid};
+pub use ssid_list::{LISTED_SHORT_SSIDS, LISTED_SSIDS, ShortSsid, listed_short_ssids, listed_ssids};

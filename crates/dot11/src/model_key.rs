@@ -6,7 +6,7 @@
 //!
 //! | element | bytes |
 //! |---|---|
-//! | SSID (0), DS parameter set (3) | left out |
+//! | SSID (0), DS parameter set (3), SSID list (84), short SSID list (extension 58) | left out |
 //! | supported rates (1), extended rates (50), VHT capabilities (191) | the body |
 //! | HT capabilities (45) | the body without the bit *40 MHz intolerant*, §9.4.2.55.2 |
 //! | extended capabilities (127) | the body without the bit *DMS*, §9.4.2.26, and without trailing zeros |
@@ -66,7 +66,8 @@ impl ModelKey {
 fn invariant_part(element: Element<'_>, has_vht: bool) -> Option<(u8, Cow<'_, [u8]>)> {
     let Element { id, body } = element;
     let bytes = match id {
-        Element::SSID | Element::DS_PARAMETER_SET => return None,
+        Element::SSID | Element::DS_PARAMETER_SET | Element::SSID_LIST => return None,
+        Element::EXTENSION if element.extension() == Some(Element::SHORT_SSID_LIST) => return None,
         Element::INTERWORKING | Element::EXTENDED_CAPABILITIES | Element::VENDOR | Element::EXTENSION
             if has_vht =>
         {
@@ -130,6 +131,7 @@ mod tests {
         assert_eq!(one, key(&[HT, RATES]));
         assert_eq!(one, key(&[HT, HT, RATES, (0, b"")]));
         assert_ne!(one, key(&[RATES]));
+        assert_eq!(one, key(&[RATES, HT, (84, b"\0\x01a"), (255, &[58, 1, 2, 3, 4])]));
     }
 
     #[test]

@@ -56,7 +56,8 @@ pub enum Fcs {
 pub struct ProbeRequest<'a> {
     /// The transmitter (address 2).
     pub source: MacAddr,
-    /// The network that the device looks for.
+    /// The network that the device looks for, by the SSID element. [`listed_ssids`](crate::listed_ssids) and
+    /// [`listed_short_ssids`](crate::listed_short_ssids) of `elements` give further ones.
     pub ssid: RequestedSsid,
     /// The signal in dBm, if the radio reported it; that of the first antenna if there are several.
     pub signal_dbm: Option<i8>,

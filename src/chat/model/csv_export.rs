@@ -3,7 +3,7 @@
 //! # Invariants
 //! - Columns never change; new ones are added at the end.
 //! - An SSID is text, with unprintable bytes escaped. The wildcard, a hidden network's SSID of NULs and a missing SSID are
-//!   an empty cell; NDJSON distinguishes them.
+//!   an empty cell; NDJSON distinguishes them. Several SSIDs of one frame are joined by semicolons.
 //! - A text that somebody else chose (an SSID, a name, a sensor) is never a formula. A spreadsheet takes a cell that
 //!   starts with `=`, `+`, `-`, `@`, a tab or a line break for one, and anybody nearby can send such an SSID: a leading
 //!   apostrophe makes it text. Numbers stay numbers: this program writes them, so a signal of -42 is safe.
@@ -86,14 +86,14 @@ impl<W: Write> EventTable<W> {
     /// # Errors
     /// Errors of writing.
     pub fn push(&mut self, offset: Offset, probe: &Probe, name: Option<&str>) -> io::Result<()> {
-        let ssid = probe.ssid.named().map(Ssid::to_string).unwrap_or_default();
+        let ssids: Vec<String> = probe.names().map(|ssid| ssid.to_string()).collect();
         let written = self.csv.write_record([
             &offset.to_string(),
             &probe.corrected_time().to_string(),
             &*escape_formulas(&probe.sensor),
             &probe.source.to_string(),
             &*escape_formulas(name.unwrap_or_default()),
-            &*escape_formulas(&ssid),
+            &*escape_formulas(&ssids.join("; ")),
             &number(probe.signal_dbm),
             &number(probe.frequency_mhz),
             &probe.sequence.to_string(),

@@ -1,6 +1,6 @@
 //! Which device a query means, and what is known of it.
 
-use dot11::{MacAddr, Ssid};
+use dot11::{MacAddr, ShortSsid, Ssid};
 use serde::Serialize;
 use serde::ser::Serializer;
 use store::event::{DeviceKey, GroupId, Timestamp};
@@ -119,6 +119,19 @@ pub struct DeviceReport {
     pub device: Device,
     /// A guess at what it is, see [`model_hint`].
     pub hint: Option<String>,
+    /// The networks that it asked for by their Short SSIDs alone.
+    pub short_ssids: Vec<ShortSsidReport>,
+}
+
+/// A network that a device asked for by its Short SSID, the CRC-32 of its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShortSsidReport {
+    /// The Short SSID.
+    pub short_ssid: ShortSsid,
+    /// Probe requests with it.
+    pub count: u64,
+    /// The watched and known networks that it may be: probably the one, if there is one. Others may have the same.
+    pub probably: Vec<Ssid>,
 }
 
 impl DeviceReport {
@@ -150,7 +163,12 @@ pub fn look_up(state: &State, query: &str) -> LookupResult {
                 Some(_) => Vec::new(),
                 None => phones.into_iter().filter_map(|phone| phone_report(state, phone)).collect(),
             };
-            let report = DeviceReport { query, name, phone, namesakes, addresses, device, hint };
+            let short_ssids = device.short_ssids().iter().map(|&(short_ssid, count)| {
+                let networks = state.networks_with_short_ssid(short_ssid);
+                ShortSsidReport { short_ssid, count, probably: networks.into_iter().cloned().collect() }
+            });
+            let short_ssids = short_ssids.collect();
+            let report = DeviceReport { query, name, phone, namesakes, addresses, device, hint, short_ssids };
             LookupResult::Device(Box::new(report))
         }
         None => match name {
@@ -253,6 +271,8 @@ impl Serialize for DeviceReport {
             hint: Option<&'a str>,
             unique_ssids: usize,
             ssids: Vec<&'a Ssid>,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            short_ssids: &'a [ShortSsidReport],
             signal_dbm: Option<SignalDbm>,
         }
         #[derive(Serialize)]
@@ -300,6 +320,7 @@ impl Serialize for DeviceReport {
             hint: self.hint.as_deref(),
             unique_ssids: device.ssids().len(),
             ssids: device.ssids().iter().map(|(ssid, _)| ssid).collect(),
+            short_ssids: &self.short_ssids,
             signal_dbm: device.signal.map(|signal| SignalDbm {
                 last: signal.last_dbm,
                 min: signal.min_dbm,

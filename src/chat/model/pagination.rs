@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use dot11::{MacAddr, Ssid};
+use dot11::{MacAddr, ShortSsid, Ssid};
 use store::event::{GroupId, Timestamp};
 use store::recorder::RecorderHandle;
 use store::state::{
@@ -131,18 +131,30 @@ pub fn devices(
     collect_page(recorder, by, order, page, phones, |row| row.summary().filter(is_recent))
 }
 
-/// A page of the devices that look for a network, and the number of all their probes for it.
-pub fn requesters(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (DevicePage, u64) {
+/// The devices that look for a network.
+pub struct Requesters {
+    /// A page of those that name it.
+    pub devices: DevicePage,
+    /// All their probes for it.
+    pub probes: u64,
+    /// Probes with its Short SSID, which other networks may share.
+    pub short_probes: u64,
+}
+
+/// A page of the devices that look for a network.
+pub fn requesters(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> Requesters {
     let network = SsidQuery::new(ssid);
-    let mut sum = 0;
+    let short = ShortSsid::of(ssid);
+    let (mut sum, mut short_probes) = (0, 0);
     // Of several phones of a group, only one may look for the network.
     let phones = |_: &Group| Phones::ONE;
     let requesters = collect_page(recorder, ListBy::Device, SortOrder::MostProbes, page, phones, |row| {
+        short_probes += row.probes_for_short(short);
         let probe_count = Some(row.probes_for(&network)).filter(|count| *count > 0)?;
         sum += probe_count;
         Some(DeviceSummary { probe_count, ..row.summary()? })
     });
-    (requesters, sum)
+    Requesters { devices: requesters, probes: sum, short_probes }
 }
 
 /// A page of the networks, those with the most probes first.

@@ -29,6 +29,9 @@ const MAX_UNWATCH_BUTTONS: usize = 3;
 /// Known devices that a summary names; the rest is counted.
 const NAMED_IN_SUMMARY: usize = 20;
 
+/// How long a text may be when one more network of the alert is added to it: an SSID of any bytes and a reason fit then.
+const FURTHER_MATCHES_LENGTH: usize = MESSAGE_LIMIT / 2;
+
 /// Characters of an SSID on a button.
 const LABEL_LENGTH: usize = 40;
 
@@ -137,21 +140,23 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
                 None => text,
             }
         }
-        (None, Some(watch_match)) => {
-            Text::plain(format_args!("📣 {at} looked for SSID \"{}\"", watch_match.ssid))
-        }
+        (None, Some(watch_match)) => Text::plain(format_args!("📣 {at} {}", looked_for(watch_match))),
         (None, None) => Text::plain(format_args!("📣 {at} was seen")),
     };
     if let Some(watch_match) = &alert.watch_match {
         if alert.presence.is_some() {
-            text = text.append(format_args!("\nIt looked for SSID \"{}\"", watch_match.ssid));
+            text = text.append(format_args!("\nIt {}", looked_for(watch_match)));
         }
         text = text.append_text(watch_reason(watch_match));
     }
+    text = with_further_matches(text, alert, |text, further| {
+        let text = text.append(format_args!("\nIt also {}", looked_for(further)));
+        text.append_text(watch_reason(further))
+    });
     if let Some(details) = vendor_and_signal(alert) {
         text = text.append(format_args!("\n{details}"));
     }
-    if let Some(WatchMatch { suppressed: count @ 1.., .. }) = alert.watch_match {
+    if let Some(count @ 1..) = alert.matches().map(|watch_match| watch_match.suppressed).max() {
         text = text.append(format_args!(
             "\n{} since the last alert.",
             pluralize(count, "more probe", "more probes")
@@ -187,6 +192,29 @@ fn after_silence(silent_seconds: Option<u64>) -> String {
     match silent_seconds {
         Some(seconds) => format!(" after {} of silence", shown_duration(Duration::from_secs(seconds))),
         None => ", for the first time".to_owned(),
+    }
+}
+
+/// The text with what `append` adds for each further network of the alert, as long as there is room; the rest is counted.
+fn with_further_matches(mut text: Text, alert: &Alert, append: impl Fn(Text, &WatchMatch) -> Text) -> Text {
+    for (shown, further) in alert.more_matches.iter().enumerate() {
+        if text.length() > FURTHER_MATCHES_LENGTH {
+            let rest = alert.more_matches.len() - shown;
+            return text.append(format_args!(", and {rest} more watched SSIDs"));
+        }
+        text = append(text, further);
+    }
+    text
+}
+
+/// A frame with a Short SSID only shows the name's checksum, so the name is a guess.
+fn looked_for(watch_match: &WatchMatch) -> String {
+    let WatchMatch { ssid, is_short, .. } = watch_match;
+    match is_short {
+        false => format!("looked for SSID \"{ssid}\""),
+        true => {
+            format!("probably looked for SSID \"{ssid}\", by its Short SSID, which other names may share")
+        }
     }
 }
 
@@ -288,6 +316,7 @@ impl<'a> DeviceIdentity<'a> {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum EntryKey<'a> {
     Network(DeviceIdentity<'a>, &'a Ssid),
+    Networks(DeviceIdentity<'a>, Vec<&'a Ssid>),
     Presence(DeviceIdentity<'a>),
 }
 
@@ -295,7 +324,10 @@ impl<'a> EntryKey<'a> {
     fn of(alert: &'a Alert, device: AlertDevice<'a>) -> Self {
         let device = DeviceIdentity::of(alert, device);
         match (&alert.presence, &alert.watch_match) {
-            (None, Some(watch_match)) => Self::Network(device, &watch_match.ssid),
+            (None, Some(watch_match)) if alert.more_matches.is_empty() => {
+                Self::Network(device, &watch_match.ssid)
+            }
+            (None, Some(_)) => Self::Networks(device, alert.matches().map(|of| &of.ssid).collect()),
             _ => Self::Presence(device),
         }
     }
@@ -328,7 +360,8 @@ pub fn digest(
     let mut indices: BTreeMap<EntryKey<'_>, usize> = BTreeMap::new();
     for &(offset, alert, device) in alerts {
         let index = *indices.entry(EntryKey::of(alert, device)).or_insert(entries.len());
-        let probes = 1 + alert.watch_match.as_ref().map_or(0, |watch_match| watch_match.suppressed);
+        let suppressed = alert.matches().map(|watch_match| watch_match.suppressed).max();
+        let probes = 1 + suppressed.unwrap_or(0);
         match entries.get_mut(index) {
             Some(entry) => {
                 if entry.alert.time <= alert.time {
@@ -386,7 +419,7 @@ fn digest_buttons(included: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
         rows.extend(device.phone.map(|_| vec![phone_card_button(alert, *device)]));
     }
     let mut watched: Vec<WatchTarget> = Vec::new();
-    for target in included.iter().filter_map(|(_, alert, _)| Some(watch_of(alert.watch_match.as_ref()?))) {
+    for target in included.iter().flat_map(|(_, alert, _)| alert.matches()).map(watch_of) {
         if !watched.contains(&target) {
             watched.push(target);
         }
@@ -429,10 +462,17 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
         if *probes > 1 {
             text = text.append(format_args!(" ({probes}×)"));
         }
+        if watch_match.is_short {
+            text = text.append(", probably, by its Short SSID");
+        }
         if let Some(reason) = &watch_match.reason {
             text = text.append(format_args!(": {}", printable(reason)));
         }
     }
+    text = with_further_matches(text, alert, |text, further| {
+        let guess = if further.is_short { "probably " } else { "" };
+        text.append(format_args!(", {guess}\"{}\"", further.ssid))
+    });
     match vendor_and_signal(alert) {
         Some(details) => text.append(format_args!(" ({details})")),
         None => text,

@@ -10,7 +10,7 @@ use super::phones;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::Button;
 use crate::chat::model::chart::ChartPeriod;
-use crate::chat::model::lookup::{DeviceReport, LookupResult};
+use crate::chat::model::lookup::{DeviceReport, LookupResult, ShortSsidReport};
 use crate::chat::model::phone::{PhoneReport, phone_label};
 use crate::text::format::{pluralize, time_and_age};
 use crate::text::{Text, printable};
@@ -219,7 +219,21 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     }
     let mut ssids: Vec<&(Ssid, u64)> = device.ssids().iter().collect();
     ssids.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    text.list(ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)"))))
+    let ssids = ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)")));
+    let lines: Vec<Text> = ssids.chain(report.short_ssids.iter().map(short_ssid)).collect();
+    text.list(lines.into_iter())
+}
+
+/// A network that a device asked for by its Short SSID: a guess at its name.
+fn short_ssid(report: &ShortSsidReport) -> Text {
+    let ShortSsidReport { short_ssid, count, probably } = report;
+    let names: Vec<String> = probably.iter().map(|ssid| format!("\"{ssid}\"")).collect();
+    let guess = match names.as_slice() {
+        [] => "no network that I know".to_owned(),
+        [one] => format!("probably {one}"),
+        several => format!("perhaps {}", several.join(" or ")),
+    };
+    Text::plain(format_args!("Short SSID {short_ssid}, {guess} ({count}×)"))
 }
 
 /// How many probes named no network, if any: for any network, or for one that hides its name.

@@ -81,12 +81,7 @@ pub(in crate::chat) fn probes(
     }
     let mut text = page.entries.iter().fold(head, |text, probe| {
         let signal = probe.signal_dbm.map(|dbm| format!(", {dbm} dBm")).unwrap_or_default();
-        let network = match &probe.ssid {
-            RequestedSsid::Absent => "no SSID".to_owned(),
-            RequestedSsid::Wildcard => "any network".to_owned(),
-            RequestedSsid::Named(ssid) if ssid.is_hidden() => "a hidden network".to_owned(),
-            RequestedSsid::Named(ssid) => format!("\"{ssid}\""),
-        };
+        let network = requested_networks(probe);
         let line =
             Text::plain(format_args!("{}{signal}: {network}", shown_time(probe.corrected_time(), zone)));
         text.append("\n• ").append_text(line.shortened(320))
@@ -99,6 +94,22 @@ pub(in crate::chat) fn probes(
     }
     let buttons = with_page_buttons(Vec::new(), page, |page| Callback::Probes(address, page));
     Reply { text, buttons, ..Reply::default() }
+}
+
+/// What a probe asks for.
+fn requested_networks(probe: &Probe) -> String {
+    let own = match &probe.ssid {
+        RequestedSsid::Absent if probe.listed.is_some() => None,
+        RequestedSsid::Absent => Some("no SSID".to_owned()),
+        RequestedSsid::Wildcard => Some("any network".to_owned()),
+        RequestedSsid::Named(ssid) if ssid.is_hidden() => Some("a hidden network".to_owned()),
+        RequestedSsid::Named(ssid) => Some(format!("\"{ssid}\"")),
+    };
+    let named = usize::from(probe.ssid.named().is_some());
+    let listed = probe.names().skip(named).map(|ssid| format!("\"{ssid}\""));
+    let short = probe.short_ssids().iter().map(|short| format!("Short SSID {short}"));
+    let all: Vec<String> = own.into_iter().chain(listed).chain(short).collect();
+    if all.is_empty() { "no SSID".to_owned() } else { all.join(", ") }
 }
 
 /// The caption of a table of `written` probes; if `is_cut`, there are older ones.

@@ -10,7 +10,7 @@ use super::phones;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::chart::ChartPeriod;
-use crate::chat::model::pagination::{DevicePage, ListBy, ListedDevice, PAGE_ENTRIES, Page};
+use crate::chat::model::pagination::{DevicePage, ListBy, ListedDevice, PAGE_ENTRIES, Page, Requesters};
 use crate::chat::model::phone::phone_label;
 use crate::text::format::{age, pluralize, time_and_age};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
@@ -136,12 +136,11 @@ pub(in crate::chat) fn networks(
     Reply { text, buttons: with_page_buttons(watch, page, Callback::Networks), ..Reply::default() }
 }
 
-/// The devices that look for a network. `network` is its record, and `sum` counts the probes for it of all known
-/// devices.
+/// The devices that look for a network. `network` is its record.
 pub(in crate::chat) fn requesters(
     ssid: &Ssid,
     network: Option<Network>,
-    (devices, sum): &(DevicePage, u64),
+    Requesters { devices, probes: sum, short_probes }: &Requesters,
     (now, zone): (Timestamp, Tz),
 ) -> Reply {
     let page = &devices.page;
@@ -152,8 +151,15 @@ pub(in crate::chat) fn requesters(
         )
         .into();
     }
+    let short = match short_probes {
+        0 => String::new(),
+        count => format!(
+            "\nProbably for it, by its Short SSID, which other names may share: {}",
+            pluralize(*count, "probe", "probes")
+        ),
+    };
     if network.is_none() && page.entries.is_empty() {
-        return Text::plain(format_args!("🛎 No device has looked for \"{ssid}\" yet.")).into();
+        return Text::plain(format_args!("🛎 No device has looked for \"{ssid}\" yet.{short}")).into();
     }
     let time_and_age = |time| time_and_age(time, now, zone);
     let mut head = Text::default().bold(format_args!("📶 \"{ssid}\"{}", page_suffix(page)));
@@ -164,6 +170,7 @@ pub(in crate::chat) fn requesters(
             .append(format_args!("\nProbe count: {}", network.probe_count.max(*sum))),
         None => head.append(format_args!("\nProbe count: {sum}")),
     };
+    head = head.append(short);
     head = head.append(match page.total {
         0 => "\nNo device that I still know requested it".to_owned(),
         _ => format!("\n{}", devices.counts.sentence("requested it")),

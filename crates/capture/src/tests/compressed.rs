@@ -51,7 +51,7 @@ fn parts_may_follow_each_other() {
 #[test]
 fn a_cut_part_yields_what_comes_before() {
     // Random bytes, so that the frames are not compressed to nothing.
-    let noise: Vec<u8> = (0..2_000).map(|_| fastrand::u8(..)).collect();
+    let noise: Vec<u8> = (0..200).map(|_| fastrand::u8(..)).collect();
     let records: &[(u32, u32, &[u8])] = &[(1, 0, &frame(1)), (2, 0, &noise), (3, 0, &frame(3))];
     let file = LITTLE.pcap(MICROSECONDS, RADIOTAP, records);
     for compress in [gzip, zstd] {

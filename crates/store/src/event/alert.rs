@@ -7,7 +7,7 @@ use super::group_id::GroupId;
 use super::ids::ChatId;
 use super::pattern::Pattern;
 use super::timestamp::Timestamp;
-use dot11::MacAddr;
+use dot11::{MacAddr, Ssid};
 
 /// What alerts treat as one device: all addresses with the same name, in any case; the random addresses of a phone; or
 /// one address.
@@ -65,6 +65,17 @@ pub enum AlertDecision {
         /// The chat, which gets the count later.
         chat: ChatId,
     },
+    /// One of the first four about another network than that of the SSID element.
+    Listed {
+        /// The network.
+        ssid: Ssid,
+        /// Whether the frame has only its Short SSID, which other networks may share.
+        #[serde(default, skip_serializing_if = "is_false")]
+        is_short: bool,
+        /// What it means for the chat.
+        #[serde(rename = "alert")]
+        decision: Box<AlertDecision>,
+    },
     /// A followed device is back after a silence.
     Arrive {
         /// The chat that follows it.
@@ -86,6 +97,21 @@ pub enum AlertDecision {
         /// What happens to the alert.
         outcome: AlertOutcome,
     },
+}
+
+impl AlertDecision {
+    /// The decision, whichever network it is about.
+    pub fn kind(&self) -> &Self {
+        match self {
+            Self::Listed { decision, .. } => decision.kind(),
+            other => other,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Why a visitor is taken for a stranger.

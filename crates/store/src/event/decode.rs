@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::listed_networks::{ListedNetworks, SsidList};
 use super::model::{Event, EventKind, Person};
 use super::probe::Probe;
 use super::timestamp::Timestamp;
-use dot11::{MacAddr, RequestedSsid, Signature, Ssid, measured_dbm};
+use dot11::{MacAddr, RequestedSsid, ShortSsid, Signature, Ssid, measured_dbm};
 
 /// Decodes events. Consecutive events of one sensor share the allocation of its name.
 #[derive(Debug, Default)]
@@ -52,6 +53,14 @@ impl EventDecoder {
         cursor.skip(b",\"signature\":\"")?;
         let signature = Signature::from_u64(u64::from_be_bytes(cursor.octets()?));
         cursor.skip(b"\"")?;
+        let ssids: SsidList = match cursor.skip(b",\"ssid_list\":") {
+            Some(()) => cursor.value()?,
+            None => SsidList::default(),
+        };
+        let short_ssids: Vec<ShortSsid> = match cursor.skip(b",\"short_ssids\":") {
+            Some(()) => cursor.value()?,
+            None => Vec::new(),
+        };
         let device_info = match cursor.skip(b",\"device_info\":") {
             Some(()) => Some(Box::new(cursor.value()?)),
             None => None,
@@ -73,6 +82,7 @@ impl EventDecoder {
             sensor,
             source,
             ssid,
+            listed: ListedNetworks::new(ssids.iter(), short_ssids.into_iter()),
             signal_dbm,
             frequency_mhz,
             sequence,
@@ -353,6 +363,15 @@ mod tests {
             ("9f1c", "9f1"),
             ("e310\"", "e310\",\"not_before\":\"2026-11-22T00:00:00.000000Z\""),
             ("e310\"", "e310\",\"not_before\":\"2026-11-22T00:00:00Z\""),
+            (
+                "e310\"",
+                "e310\",\"ssid_list\":[\"a\",\"\",{\"hex\":\"ff\"},\"a\"],\"short_ssids\":[\"0f1c06d2\"]",
+            ),
+            ("e310\"", "e310\",\"ssid_list\":[],\"short_ssids\":[]"),
+            ("e310\"", "e310\",\"ssid_list\":null"),
+            ("e310\"", "e310\",\"ssid_list\":[1]"),
+            ("e310\"", "e310\",\"short_ssids\":[\"0f1c06\"]"),
+            ("e310\"", "e310\",\"short_ssids\":[\"0f1c06d2\"],\"ssid_list\":[\"a\"]"),
             ("e310\"", "e310\",\"not_before\":null"),
             ("e310\"", "e310\",\"device_info\":null"),
             ("e310\"", "e310\",\"device_info\":{}"),

@@ -2,7 +2,7 @@
 //!
 //! A probe's is written without a serializer, byte for byte as its `Serialize` gives it, since a line for each frame is
 //! most of what `probewatch decode` and the event log write. It allocates nothing but what the buffer grows by, except for
-//! alerts and for what a device says about itself.
+//! alerts, for what a device says about itself, and for lists of networks.
 
 use super::model::{Event, EventKind};
 use super::probe::Probe;
@@ -62,6 +62,16 @@ pub fn push_probe_fields(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_
     line.extend_from_slice(b",\"signature\":\"");
     push_signature(line, probe.signature);
     line.push(b'"');
+    if let Some(listed) = &probe.listed {
+        if !listed.ssids.is_empty() {
+            line.extend_from_slice(b",\"ssid_list\":");
+            serde_json::to_writer(&mut *line, &listed.ssids)?;
+        }
+        if !listed.short_ssids.is_empty() {
+            line.extend_from_slice(b",\"short_ssids\":");
+            serde_json::to_writer(&mut *line, &listed.short_ssids)?;
+        }
+    }
     if let Some(info) = &probe.device_info {
         line.extend_from_slice(b",\"device_info\":");
         serde_json::to_writer(&mut *line, info)?;

@@ -10,6 +10,8 @@
 //!   `null` a frame without an SSID element.
 //! - A probe has `device_info` if its frame says something about the device ([`DeviceInfo`](dot11::DeviceInfo)). Its
 //!   fields are absent if the frame does not have them.
+//! - A probe has `ssid_list` and `short_ssids` if its frame asks for further networks, by name or by their Short SSIDs
+//!   alone; each once.
 //! - A probe has `not_before` if its sensor's clock was behind, as on a board without a battery after a start. Its
 //!   `time` is then wrong; the frame was captured no earlier than `not_before`.
 //!
@@ -21,6 +23,7 @@ mod encode;
 mod fields;
 mod group_id;
 mod ids;
+mod listed_networks;
 mod model;
 mod pairing;
 mod pattern;
@@ -34,6 +37,7 @@ pub use encode::{push_event_fields, push_probe_fields};
 pub(crate) use fields::{hex_bytes, optional_ssid_fields, ssid_fields};
 pub use group_id::{GroupId, ParseGroupIdError};
 pub use ids::{ChatId, MessageId, Offset};
+pub use listed_networks::{ListedNetworks, SsidList};
 pub use model::{Event, EventKind, EvictionScope, GroupingMode, NamedBy, Person, PhoneEvidence};
 pub use pairing::{CodeHash, Role};
 pub use pattern::Pattern;

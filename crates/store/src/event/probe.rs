@@ -8,8 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::alert::AlertDecision;
 use super::fields::{from_hex, ssid_form};
+use super::listed_networks::{ListedNetworks, SsidList};
 use super::timestamp::Timestamp;
-use dot11::{DeviceInfo, MacAddr, ProbeRequest, RequestedSsid, Signature, measured_dbm};
+use dot11::{DeviceInfo, MacAddr, ProbeRequest, RequestedSsid, ShortSsid, Signature, Ssid, measured_dbm};
 
 /// A probe request as one sensor captured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub struct Probe {
     pub sensor: Arc<str>,
     /// The sender's address.
     pub source: MacAddr,
-    /// The requested network.
+    /// The network that the frame's SSID element asks for.
     pub ssid: RequestedSsid,
+    /// Those that its lists ask for.
+    pub listed: Option<Box<ListedNetworks>>,
     /// The signal at the receiver in dBm, if one is known. In events of earlier versions it may be a level that no receiver
     /// measures ([`measured_dbm`]); such an event is read as one without a signal.
     pub signal_dbm: Option<i8>,
@@ -47,6 +50,7 @@ impl Probe {
             sensor,
             source: frame.source,
             ssid: frame.ssid,
+            listed: ListedNetworks::of(frame.elements),
             signal_dbm: frame.signal_dbm,
             frequency_mhz: frame.frequency_mhz,
             sequence: frame.sequence,
@@ -65,6 +69,7 @@ impl Probe {
             sensor: Arc::from("mon0"),
             source,
             ssid,
+            listed: None,
             signal_dbm: None,
             frequency_mhz: None,
             sequence: 0,
@@ -81,6 +86,37 @@ impl Probe {
             None => Cow::Borrowed(self),
             Some(_) => Cow::Owned(Self { time: self.corrected_time(), ..self.clone() }),
         }
+    }
+
+    /// The names of the networks that it asks for, each once: first that of the SSID element, then those of the list.
+    pub fn names(&self) -> impl Iterator<Item = Cow<'_, Ssid>> {
+        let own = self.ssid.named();
+        let listed = self.listed_ssids().map(RequestedSsid::from_element);
+        let listed = listed.filter_map(move |requested| match requested {
+            RequestedSsid::Named(ssid) if !ssid.is_hidden() && own != Some(&ssid) => Some(Cow::Owned(ssid)),
+            _ => None,
+        });
+        own.map(Cow::Borrowed).into_iter().chain(listed)
+    }
+
+    /// Whether it asks for any network, alone or among others.
+    pub fn is_wildcard(&self) -> bool {
+        self.ssid == RequestedSsid::Wildcard || self.listed_ssids().any(<[u8]>::is_empty)
+    }
+
+    /// Whether it asks for a hidden network, alone or among others ([`Ssid::is_hidden`]).
+    pub fn is_hidden(&self) -> bool {
+        self.ssid.is_hidden()
+            || self.listed_ssids().any(|ssid| !ssid.is_empty() && ssid.iter().all(|byte| *byte == 0))
+    }
+
+    /// The Short SSIDs of networks that it does not name.
+    pub fn short_ssids(&self) -> &[ShortSsid] {
+        self.listed.as_deref().map_or(&[], |listed| &listed.short_ssids)
+    }
+
+    fn listed_ssids(&self) -> impl Iterator<Item = &[u8]> {
+        self.listed.iter().flat_map(|listed| listed.ssids.iter())
     }
 
     /// When the frame was captured, corrected for a clock that was wrong.
@@ -103,6 +139,10 @@ struct ProbeForm<'a> {
     frequency_mhz: Option<u16>,
     sequence: u16,
     signature: Signature,
+    #[serde(default, skip_serializing_if = "SsidList::is_empty")]
+    ssid_list: SsidList,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    short_ssids: Vec<ShortSsid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device_info: Option<Cow<'a, DeviceInfo>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,6 +168,8 @@ impl Serialize for Probe {
             frequency_mhz: self.frequency_mhz,
             sequence: self.sequence,
             signature: self.signature,
+            ssid_list: self.listed.as_ref().map(|listed| listed.ssids.clone()).unwrap_or_default(),
+            short_ssids: self.short_ssids().to_vec(),
             device_info: self.device_info.as_deref().map(Cow::Borrowed),
             not_before: self.not_before,
             alerts: Cow::Borrowed(&self.alerts),
@@ -150,6 +192,7 @@ impl<'de> Deserialize<'de> for Probe {
             sensor: Arc::from(form.sensor.as_ref()),
             source: form.source,
             ssid,
+            listed: ListedNetworks::new(form.ssid_list.iter(), form.short_ssids.into_iter()),
             signal_dbm: form.signal_dbm.and_then(measured_dbm),
             frequency_mhz: form.frequency_mhz,
             sequence: form.sequence,

@@ -6,8 +6,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::{AlertDecision, AlertOutcome, ChatId, Pattern, Probe, Timestamp};
-use dot11::{DeviceInfo, DeviceType, MacAddr, RequestedSsid, ShortText, Signature, Uuid};
+use super::{AlertDecision, AlertOutcome, ChatId, ListedNetworks, Pattern, Probe, Timestamp};
+use dot11::{DeviceInfo, DeviceType, MacAddr, RequestedSsid, ShortSsid, ShortText, Signature, Ssid, Uuid};
 
 fn ssid() -> impl Strategy<Value = RequestedSsid> {
     prop_oneof![
@@ -19,6 +19,16 @@ fn ssid() -> impl Strategy<Value = RequestedSsid> {
 }
 
 fn alert() -> impl Strategy<Value = AlertDecision> {
+    let listed = (alert_of_own_ssid(), vec(any::<u8>(), 1..40), any::<bool>());
+    let listed = listed.prop_map(|(decision, ssid, is_short)| AlertDecision::Listed {
+        ssid: Ssid::new(&ssid),
+        is_short,
+        decision: Box::new(decision),
+    });
+    prop_oneof![3 => alert_of_own_ssid(), 1 => listed]
+}
+
+fn alert_of_own_ssid() -> impl Strategy<Value = AlertDecision> {
     let chat = any::<i64>().prop_map(ChatId);
     prop_oneof![
         (chat.clone(), any::<Option<String>>(), any::<Option<String>>(), any::<u64>()).prop_map(
@@ -57,6 +67,7 @@ pub(crate) fn complete_probe(time: Timestamp) -> Probe {
         sensor: Arc::from("mon0"),
         source: MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]),
         ssid: RequestedSsid::from_element(b"RNM0"),
+        listed: None,
         signal_dbm: Some(-42),
         frequency_mhz: Some(2437),
         sequence: 2743,
@@ -86,11 +97,20 @@ fn device_info() -> impl Strategy<Value = Option<Box<DeviceInfo>>> {
     option::weighted(0.3, info)
 }
 
+fn listed() -> impl Strategy<Value = Option<Box<ListedNetworks>>> {
+    let ssids = vec(vec(prop_oneof![0..3u8, any::<u8>()], 0..40), 0..6);
+    let lists = (ssids, vec((0..9u32).prop_map(ShortSsid::from_u32), 0..4));
+    let networks = lists.prop_map(|(ssids, short_ssids)| {
+        ListedNetworks::new(ssids.iter().map(Vec::as_slice), short_ssids.into_iter())
+    });
+    option::weighted(0.3, networks).prop_map(Option::flatten)
+}
+
 /// Any probe, for property tests.
 pub(crate) fn probe() -> impl Strategy<Value = Probe> {
     (
         (any::<i64>(), option::weighted(0.2, any::<i64>()), any::<String>(), any::<[u8; 6]>()),
-        ssid(),
+        (ssid(), listed()),
         (option::of(-110..=-1_i8), option::of(any::<u16>())),
         (any::<u16>(), any::<u64>(), device_info()),
         vec(alert(), 0..4),
@@ -98,7 +118,7 @@ pub(crate) fn probe() -> impl Strategy<Value = Probe> {
         .prop_map(
             |(
                 (micros, not_before, sensor, source),
-                ssid,
+                (ssid, listed),
                 (signal_dbm, frequency_mhz),
                 (sequence, signature, device_info),
                 alerts,
@@ -107,6 +127,7 @@ pub(crate) fn probe() -> impl Strategy<Value = Probe> {
                 sensor: Arc::from(sensor),
                 source: MacAddr::new(source),
                 ssid,
+                listed,
                 signal_dbm,
                 frequency_mhz,
                 sequence,

@@ -10,9 +10,10 @@ use super::{encode_line, recover};
 use crate::event::test_probes::complete_probe;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventDecoder, EventKind, EvictionScope,
-    GroupId, GroupingMode, LeaveDecision, MessageId, NamedBy, Offset, Pattern, Person, PhoneEvidence, Probe,
-    ProposedChange, Role, StrangerReason, Timestamp,
+    GroupId, GroupingMode, LeaveDecision, ListedNetworks, MessageId, NamedBy, Offset, Pattern, Person,
+    PhoneEvidence, Probe, ProposedChange, Role, StrangerReason, Timestamp,
 };
+use dot11::builder::FrameBuilder;
 use dot11::{DeviceInfo, DeviceType, MacAddr, ModelKey, RequestedSsid, ShortText, Signature, Ssid, Uuid};
 
 const RECORDED: &str = include_str!("recorded.ndjson");
@@ -92,6 +93,25 @@ fn probe_with_device_info() -> Probe {
         device_type: Some(DeviceType([0, 10, 0, 0x50, 0xf2, 4, 0, 5])),
     };
     Probe { device_info: Some(Box::new(info)), not_before: Some(seconds_before(-1)), ..probe() }
+}
+
+fn probe_with_lists() -> Probe {
+    let lists =
+        FrameBuilder::new(address()).ssid_list(&[b"Depot", b"", b"\xff"]).short_ssid_list(&[b"123456789"]);
+    let raise = AlertDecision::Raise { chat: CHAT, pattern: None, reason: None, suppressed: 0 };
+    let about = |ssid: &str, is_short, decision| AlertDecision::Listed {
+        ssid: Ssid::from(ssid),
+        is_short,
+        decision: Box::new(decision),
+    };
+    Probe {
+        listed: ListedNetworks::of(&lists.elements),
+        alerts: vec![
+            about("Depot", false, raise),
+            about("123456789", true, AlertDecision::Suppress { chat: CHAT }),
+        ],
+        ..probe()
+    }
 }
 
 /// What the chat asked for.
@@ -295,6 +315,7 @@ fn expected() -> Vec<(Offset, Event)> {
     let reason = "Forbidden: bot was blocked by the user".to_owned();
     events.push(Event::new(time(), EventKind::ChatBlocked { chat: CHAT, reason }));
     events.push(Event::new(time(), EventKind::ChatUnblocked { chat: CHAT }));
+    events.push(Event::from(probe_with_lists()));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

@@ -29,11 +29,13 @@ impl AlertMetrics {
             AlertOutcome::Skip => {}
         };
         match &event.kind {
-            EventKind::Probe(probe) => probe.alerts.iter().for_each(|decision| match decision {
+            EventKind::Probe(probe) => probe.alerts.iter().for_each(|decision| match decision.kind() {
                 AlertDecision::Raise { .. } => add(&self.raised),
                 AlertDecision::Suppress { .. } => add(&self.suppressed),
                 AlertDecision::Overflow { .. } => add(&self.overflowed),
                 AlertDecision::Mute { .. } => add(&self.muted),
+                // `kind` looks into it.
+                AlertDecision::Listed { .. } => {}
                 AlertDecision::Arrive { outcome, .. } | AlertDecision::Ring { outcome, .. } => {
                     count_outcome(*outcome);
                 }

@@ -236,7 +236,7 @@ impl<'a> MatchingProbes<'a> {
         match self.filter {
             ProbeFilter::All => true,
             ProbeFilter::Addresses(addresses) => addresses.contains(&probe.source),
-            ProbeFilter::Network(ssid) => probe.ssid.named() == Some(ssid),
+            ProbeFilter::Network(ssid) => probe.names().any(|name| *name == *ssid),
         }
     }
 

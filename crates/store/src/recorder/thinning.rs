@@ -290,7 +290,10 @@ impl Census {
 /// Whether a chat got an alert for it. One that was only counted is none.
 fn has_alert(probe: &Probe) -> bool {
     use AlertDecision::{Mute, Overflow, Suppress};
-    !probe.alerts.iter().all(|decision| matches!(decision, Suppress { .. } | Overflow { .. } | Mute { .. }))
+    !probe
+        .alerts
+        .iter()
+        .all(|decision| matches!(decision.kind(), Suppress { .. } | Overflow { .. } | Mute { .. }))
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ use crate::event::{
 };
 use dot11::{MacAddr, Ssid};
 
+/// Watched networks of one frame that one alert is about. Further ones have an alert with a later frame.
+pub const MATCHES_PER_ALERT: usize = 16;
+
 /// Alerts that [`Alerts::expired`] returns at a time.
 const MAX_EXPIRED: usize = 1_000;
 
@@ -34,6 +37,8 @@ pub struct Alert {
     pub signal_dbm: Option<i8>,
     /// The watched network that the device looked for.
     pub watch_match: Option<WatchMatch>,
+    /// Further ones that the same frame asks for, at most [`MATCHES_PER_ALERT`] with the first.
+    pub more_matches: Vec<WatchMatch>,
     /// What a followed device did.
     pub presence: Option<Presence>,
     /// Whether the device was known when the alert was raised: it had a name, or the chat followed it.
@@ -51,6 +56,8 @@ pub struct WatchMatch {
     pub reason: Option<String>,
     /// Alerts that the cool-down has suppressed since the last one.
     pub suppressed: u64,
+    /// Whether the frame has only the network's Short SSID: it may be for another network with the same.
+    pub is_short: bool,
 }
 
 /// What a followed device did.
@@ -119,7 +126,20 @@ pub struct EndedVisit {
 impl Alert {
     /// An alert about a device, with no presence or match set yet.
     pub(super) fn of_device(time: Timestamp, source: MacAddr, signal_dbm: Option<i8>) -> Self {
-        Self { time, source, signal_dbm, watch_match: None, presence: None, is_known: false }
+        Self {
+            time,
+            source,
+            signal_dbm,
+            watch_match: None,
+            more_matches: Vec::new(),
+            presence: None,
+            is_known: false,
+        }
+    }
+
+    /// The watched networks that the device looked for.
+    pub fn matches(&self) -> impl Iterator<Item = &WatchMatch> {
+        self.watch_match.iter().chain(&self.more_matches)
     }
 
     /// The event that raised the alert about the stranger's visit that this is about; `offset` is its own event.
@@ -192,8 +212,11 @@ impl Alerts {
                     let alert = Alert { presence, ..alert() };
                     self.apply_outcome(*chat, *outcome, offset, alert, known(*chat));
                 }
+                (AlertDecision::Listed { ssid, is_short, decision }, _) => {
+                    self.fold_watch_match((offset, alert()), (ssid, *is_short), decision, device, &is_known);
+                }
                 (decision, Some(ssid)) => {
-                    self.fold_watch_match((offset, alert()), ssid, decision, device, &is_known);
+                    self.fold_watch_match((offset, alert()), (ssid, false), decision, device, &is_known);
                 }
                 // Without an SSID no decision can be about a watched network.
                 (_, None) => {}
@@ -204,7 +227,7 @@ impl Alerts {
     fn fold_watch_match(
         &mut self,
         (offset, alert): (Offset, Alert),
-        ssid: &Ssid,
+        (ssid, is_short): (&Ssid, bool),
         decision: &AlertDecision,
         device: &DeviceKey,
         is_known: impl Fn(ChatId) -> bool,
@@ -219,6 +242,7 @@ impl Alerts {
                     pattern: pattern.clone(),
                     reason: reason.clone(),
                     suppressed: *suppressed,
+                    is_short,
                 });
                 self.raise(*chat, offset, Alert { watch_match, ..alert }, known(*chat));
                 self.cooldowns.start(key(chat), time);
@@ -233,7 +257,7 @@ impl Alerts {
                 self.cooldowns.note_counted(key(chat), time);
             }
             AlertDecision::Mute { chat } => self.cooldowns.note_counted(key(chat), time),
-            AlertDecision::Arrive { .. } | AlertDecision::Ring { .. } => {}
+            AlertDecision::Arrive { .. } | AlertDecision::Ring { .. } | AlertDecision::Listed { .. } => {}
         }
     }
 
@@ -258,7 +282,13 @@ impl Alerts {
     /// Puts an alert into the outbox. A chat gets one alert for each probe, however many reasons there are.
     fn raise(&mut self, chat: ChatId, offset: Offset, alert: Alert, known: Option<&DeviceKey>) {
         if let Some(there) = self.outbox.get_mut(&(chat, offset)) {
-            there.watch_match = there.watch_match.take().or(alert.watch_match);
+            match (&there.watch_match, alert.watch_match) {
+                (None, first) => there.watch_match = first,
+                (Some(_), Some(further)) if there.more_matches.len() + 1 < MATCHES_PER_ALERT => {
+                    there.more_matches.push(further);
+                }
+                (Some(_), _) => {}
+            }
             there.presence = there.presence.take().or(alert.presence);
             return;
         }
@@ -342,7 +372,7 @@ impl Alerts {
     ) -> Option<(Alert, DeviceKey)> {
         let alert = self.outbox.remove(&(chat, probe))?;
         let device = device_of(alert.source);
-        if let Some(watch_match) = &alert.watch_match {
+        for watch_match in alert.matches() {
             self.cooldowns.not_sent(&(chat, watch_match.ssid.clone(), device.clone()), alert.time);
         }
         Some((alert, device))

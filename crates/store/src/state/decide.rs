@@ -1,12 +1,14 @@
 //! Decides which chats get an alert. The recorder does it once, before it writes the event; the decisions travel in
 //! the event, and the fold repeats them.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alerts::MATCHES_PER_ALERT;
 use super::doorbells::{Ring, Sight, VISITOR_SILENCE};
 use super::follows::Follow;
 use super::model::State;
@@ -15,7 +17,7 @@ use crate::event::{
     AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, LeaveDecision, Pattern, Probe,
     Timestamp,
 };
-use dot11::{MacAddr, Ssid};
+use dot11::{MacAddr, ShortSsid, Ssid};
 
 /// The configured quiet hours: whether a time is within them.
 #[derive(Clone)]
@@ -57,15 +59,38 @@ pub struct AlertPolicy {
     pub quiet_hours: Option<QuietHours>,
 }
 
+/// What was decided about a frame for one chat.
+enum DecidedForChat {
+    Nothing,
+    /// It gets an alert about so many networks.
+    Raised(usize),
+    /// The alert is only counted.
+    Counted,
+}
+
+fn decided_for(decided: &[AlertDecision], chat: ChatId) -> DecidedForChat {
+    let mut raised = 0;
+    for decision in decided {
+        match decision.kind() {
+            AlertDecision::Mute { chat: by } | AlertDecision::Overflow { chat: by } if *by == chat => {
+                return DecidedForChat::Counted;
+            }
+            AlertDecision::Raise { chat: by, .. } if *by == chat => raised += 1,
+            _ => {}
+        }
+    }
+    if raised > 0 { DecidedForChat::Raised(raised) } else { DecidedForChat::Nothing }
+}
+
 impl State {
     /// The alerts that `probe` causes. To be called before the probe is folded in.
     pub fn decide_alerts(&self, probe: &Probe, policy: &AlertPolicy) -> Vec<AlertDecision> {
         let probe = &*probe.at_corrected_time();
         let sender = OnceCell::new();
         let sender = || sender.get_or_init(|| self.sender_before(probe));
-        let mut decisions = match probe.ssid.named() {
-            Some(ssid) => self.decide_watch_matches(probe, ssid, sender, policy),
-            None => Vec::new(),
+        let mut decisions = match self.watches.is_empty() {
+            true => Vec::new(),
+            false => self.decide_all_watch_matches(probe, sender, policy),
         };
         if !self.follows.is_empty() {
             let arrivals = self.decide_arrivals(probe, sender(), policy, &decisions);
@@ -103,12 +128,56 @@ impl State {
         [chat, ChatId::TERMINAL].into_iter().any(is_ignored)
     }
 
+    /// The decisions about every network that the frame asks for. A chat gets one alert for a frame, and counts it once if it
+    /// is only counted: what more it counts or gets comes with the next frame.
+    fn decide_all_watch_matches<'a>(
+        &self,
+        probe: &Probe,
+        sender: impl Fn() -> &'a Sender + Copy,
+        policy: &AlertPolicy,
+    ) -> Vec<AlertDecision> {
+        let mut decisions = match probe.ssid.named() {
+            Some(ssid) => self.decide_watch_matches(probe, ssid, sender, policy, &[]),
+            None => Vec::new(),
+        };
+        if probe.listed.is_none() {
+            return decisions;
+        }
+        let own = probe.ssid.named();
+        let mut listed: Vec<(Cow<'_, Ssid>, bool)> =
+            probe.names().filter(|ssid| own != Some(&**ssid)).map(|ssid| (ssid, false)).collect();
+        for short in probe.short_ssids() {
+            for ssid in self.networks_with_short_ssid(*short) {
+                if own != Some(ssid) && listed.iter().all(|(known, _)| **known != *ssid) {
+                    listed.push((Cow::Borrowed(ssid), true));
+                }
+            }
+        }
+        for (ssid, is_short) in listed {
+            let of_this = self.decide_watch_matches(probe, &ssid, sender, policy, &decisions);
+            decisions.extend(of_this.into_iter().map(|decision| AlertDecision::Listed {
+                ssid: ssid.clone().into_owned(),
+                is_short,
+                decision: Box::new(decision),
+            }));
+        }
+        decisions
+    }
+
+    /// The watched and the known networks that this may be the Short SSID of; of the known ones, some if there are many.
+    pub fn networks_with_short_ssid(&self, short: ShortSsid) -> BTreeSet<&Ssid> {
+        let watched = self.watches.iter().map(|(ssid, _, _)| ssid);
+        let watched = watched.filter(|ssid| ShortSsid::of(ssid) == short && !ssid.is_hidden());
+        watched.chain(self.networks.with_short_ssid(short)).collect()
+    }
+
     fn decide_watch_matches<'a>(
         &self,
         probe: &Probe,
         ssid: &Ssid,
         sender: impl Fn() -> &'a Sender,
         policy: &AlertPolicy,
+        decided: &[AlertDecision],
     ) -> Vec<AlertDecision> {
         let by_pattern: Vec<(ChatId, &Pattern, Option<&str>)> = self.watches.patterns_of(ssid).collect();
         if by_pattern.is_empty() && self.watches.on(ssid).next().is_none() {
@@ -136,7 +205,13 @@ impl State {
                 if current.is_some_and(|last| !last.only_counted) {
                     return Some(AlertDecision::Suppress { chat });
                 }
-                Some(match self.outcome(chat, sender, probe.time) {
+                let outcome = match decided_for(decided, chat) {
+                    // The alert is about one network more.
+                    DecidedForChat::Raised(networks) if networks < MATCHES_PER_ALERT => AlertOutcome::Raise,
+                    DecidedForChat::Raised(_) | DecidedForChat::Counted => AlertOutcome::Skip,
+                    DecidedForChat::Nothing => self.outcome(chat, sender, probe.time),
+                };
+                Some(match outcome {
                     AlertOutcome::Skip => return None,
                     // It is counted already.
                     AlertOutcome::Mute | AlertOutcome::Overflow if current.is_some() => {
@@ -205,12 +280,7 @@ impl State {
             has_arrived.then(|| last.map(|last| silence(last).as_secs()))
         };
         // A chat gets one alert for a probe, and counts it once if it is only counted.
-        let is_counted = |chat: ChatId| {
-            decided.iter().any(|decision| match decision {
-                AlertDecision::Mute { chat: by } | AlertDecision::Overflow { chat: by } => *by == chat,
-                _ => false,
-            })
-        };
+        let is_counted = |chat: ChatId| matches!(decided_for(decided, chat), DecidedForChat::Counted);
         let arrivals = self.alerted_chats(policy).into_iter().filter_map(|chat| {
             let by = |by: ChatId| follows.iter().find(|(chat, _)| *chat == by).map(|(_, follow)| *follow);
             let silent_seconds = arrival(by(chat).or_else(|| by(ChatId::TERMINAL))?)?;

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::hour_histogram::HourHistogram;
-use crate::event::Timestamp;
-use dot11::{Signature, Ssid, measured_dbm};
+use crate::event::{Probe, Timestamp};
+use dot11::{ShortSsid, Signature, Ssid, measured_dbm};
 
 /// SSIDs that are kept for one address. Probes for further ones are only counted.
 pub const SSIDS_PER_ADDRESS: usize = 256;
+
+/// Short SSIDs that are kept for one address.
+const SHORT_SSIDS_PER_ADDRESS: usize = 64;
 
 /// The statistics of one address, or of several that share a name ([`Device::merge`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +35,8 @@ pub struct Device {
     pub probes_for_further_ssids: u64,
     /// The probes by the hour of the day.
     pub hours: HourHistogram,
+    /// The number of probes for each Short SSID, ordered by that; the first [`SHORT_SSIDS_PER_ADDRESS`] of an address.
+    pub(super) short_ssids: Vec<(ShortSsid, u64)>,
 }
 
 /// Signal at the receiver, in dBm.
@@ -87,6 +92,32 @@ impl Device {
             ssids: Vec::new(),
             probes_for_further_ssids: 0,
             hours: HourHistogram::default(),
+            short_ssids: Vec::new(),
+        }
+    }
+
+    /// Counts a probe. The order of arrival does not matter: times are capture times.
+    pub(super) fn count(&mut self, probe: &Probe) {
+        self.probe_count += 1;
+        self.wildcard_count += u64::from(probe.is_wildcard());
+        self.hidden_count += u64::from(probe.is_hidden());
+        self.first_probe = self.first_probe.min(probe.time);
+        if probe.time >= self.last_probe {
+            self.signature = Some(probe.signature);
+        }
+        self.last_probe = self.last_probe.max(probe.time);
+        self.hours.add(probe.time);
+        if let Some(dbm) = probe.signal_dbm {
+            let signal = Signal::of(dbm, probe.time);
+            self.signal = Some(self.signal.map_or(signal, |before| before.merge(signal)));
+        }
+        for ssid in probe.names() {
+            if !increment(&mut self.ssids, ssid.into_owned(), SSIDS_PER_ADDRESS) {
+                self.probes_for_further_ssids += 1;
+            }
+        }
+        for short in probe.short_ssids() {
+            increment(&mut self.short_ssids, *short, SHORT_SSIDS_PER_ADDRESS);
         }
     }
 
@@ -113,13 +144,34 @@ impl Device {
         }
         self.probes_for_further_ssids += other.probes_for_further_ssids;
         self.hours = self.hours.merge(&other.hours);
+        for (short, count) in &other.short_ssids {
+            match self.short_ssids.binary_search_by_key(short, |(known, _)| *known) {
+                Ok(index) => self.short_ssids[index].1 += count,
+                Err(index) => self.short_ssids.insert(index, (*short, *count)),
+            }
+        }
         self
+    }
+
+    /// The Short SSIDs of networks that it asked for without a name, and the number of probes for each, in order.
+    pub fn short_ssids(&self) -> &[(ShortSsid, u64)] {
+        &self.short_ssids
     }
 
     /// The requested SSIDs and the number of probes for each, ordered by SSID.
     pub fn ssids(&self) -> &[(Ssid, u64)] {
         &self.ssids
     }
+}
+
+/// Counts one more of `key`, unless that would be one of more than `limit` keys; returns whether it did.
+fn increment<K: Ord>(counts: &mut Vec<(K, u64)>, key: K, limit: usize) -> bool {
+    match counts.binary_search_by(|(known, _)| known.cmp(&key)) {
+        Ok(index) => counts[index].1 += 1,
+        Err(_) if counts.len() >= limit => return false,
+        Err(index) => counts.insert(index, (key, 1)),
+    }
+    true
 }
 
 #[cfg(test)]
@@ -146,6 +198,7 @@ mod tests {
             ssids: ssids.iter().map(|(ssid, count)| (Ssid::from(*ssid), *count)).collect(),
             probes_for_further_ssids: 5,
             hours,
+            short_ssids: vec![(ShortSsid::from_u32(7), 2)],
         }
     }
 
@@ -161,6 +214,7 @@ mod tests {
         expected.wildcard_count = 6;
         expected.hidden_count = 8;
         expected.probes_for_further_ssids = 10;
+        expected.short_ssids = vec![(ShortSsid::from_u32(7), 4)];
         assert_eq!((&merged, merged.ssids().len()), (&expected, 3));
         assert_eq!(other.clone().merge(&one), expected, "in either order");
         assert_eq!(serde_json::to_string(&merged.hours).unwrap(), "[[0,3],[1,1]]");

@@ -12,7 +12,7 @@ use super::device::{Device, SSIDS_PER_ADDRESS, Signal};
 use super::hour_histogram::{HOURS, HourHistogram};
 use super::table::{packed, push};
 use crate::event::{Probe, Timestamp};
-use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
+use dot11::{MacAddr, ShortSsid, Signature, Ssid};
 
 /// A packed device, decoded lazily.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,17 @@ impl<'a> DeviceRow<'a> {
         }
         count_of(self.row, &query.ssid).unwrap_or(0)
     }
+
+    /// The number of its probes with this Short SSID.
+    pub fn probes_for_short(&self, short: ShortSsid) -> u64 {
+        // The last field is empty in nearly every row; else its last byte is that of a count.
+        if self.row.ends_with(&[0]) {
+            return 0;
+        }
+        let device: Option<Device> = postcard::from_bytes(self.row).ok();
+        let counts = device.iter().flat_map(Device::short_ssids);
+        counts.filter(|(known, _)| *known == short).map(|(_, count)| *count).sum()
+    }
 }
 
 /// The number of probes for an SSID in a packed device.
@@ -92,8 +103,8 @@ impl DeviceHeader {
     /// The order of arrival does not matter: times are capture times.
     fn fold(&mut self, probe: &Probe) {
         self.probe_count += 1;
-        self.wildcard_count += u64::from(probe.ssid == RequestedSsid::Wildcard);
-        self.hidden_count += u64::from(probe.ssid.is_hidden());
+        self.wildcard_count += u64::from(probe.is_wildcard());
+        self.hidden_count += u64::from(probe.is_hidden());
         self.first_probe = self.first_probe.min(probe.time);
         if probe.time >= self.last_probe {
             self.signature = Some(probe.signature);
@@ -121,6 +132,13 @@ pub(super) fn first_probe(probe: &Probe, into: &mut Vec<u8>) {
 /// Appends the packed statistics of `row` with one more probe to `into`. Returns `None` if the row cannot be read; then
 /// `into` ends with a part of them.
 pub(super) fn fold(row: &[u8], probe: &Probe, into: &mut Vec<u8>) -> Option<()> {
+    if probe.listed.is_some() {
+        // Rare, and more than one key.
+        let mut device: Device = postcard::from_bytes(row).ok()?;
+        device.count(probe);
+        push(&device, into);
+        return Some(());
+    }
     let mut rest = row;
     let mut header: DeviceHeader = take(&mut rest)?;
     header.fold(probe);
@@ -134,6 +152,8 @@ pub(super) fn fold(row: &[u8], probe: &Probe, into: &mut Vec<u8>) -> Option<()> 
 
     let hours = Counts::take(&mut rest, Some(HourHistogram::hour_of(probe.time)))?;
     hours.encode_incremented(HOURS, u32::MAX.into(), into);
+    let short_ssids: Vec<(ShortSsid, u64)> = take(&mut rest)?;
+    push(&short_ssids, into);
     Some(())
 }
 
@@ -215,36 +235,13 @@ fn take<'a, T: Deserialize<'a>>(rest: &mut &'a [u8]) -> Option<T> {
 mod tests {
 
     use proptest::collection::vec;
+    use proptest::option;
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Reference implementation of `fold`.
-    fn count(device: &mut Device, probe: &Probe) {
-        device.probe_count += 1;
-        device.first_probe = device.first_probe.min(probe.time);
-        if probe.time >= device.last_probe {
-            device.signature = Some(probe.signature);
-        }
-        device.last_probe = device.last_probe.max(probe.time);
-        device.hours.add(probe.time);
-        if let Some(dbm) = probe.signal_dbm {
-            let signal = Signal::of(dbm, probe.time);
-            device.signal = Some(device.signal.map_or(signal, |before| before.merge(signal)));
-        }
-        match &probe.ssid {
-            RequestedSsid::Absent => {}
-            RequestedSsid::Wildcard => device.wildcard_count += 1,
-            RequestedSsid::Named(ssid) if ssid.is_hidden() => device.hidden_count += 1,
-            RequestedSsid::Named(ssid) => match device.ssids.binary_search_by(|(known, _)| known.cmp(ssid)) {
-                Ok(position) => device.ssids[position].1 += 1,
-                Err(position) if device.ssids.len() < SSIDS_PER_ADDRESS => {
-                    device.ssids.insert(position, (ssid.clone(), 1));
-                }
-                Err(_) => device.probes_for_further_ssids += 1,
-            },
-        }
-    }
+    use crate::event::ListedNetworks;
+    use dot11::RequestedSsid;
+    use dot11::builder::FrameBuilder;
 
     fn probe(micros: i64, ssid: RequestedSsid, signal_dbm: Option<i8>) -> Probe {
         Probe {
@@ -260,7 +257,7 @@ mod tests {
             let mut next = b"before".to_vec();
             fold(&row, &probe, &mut next).unwrap();
             row = next.strip_prefix(b"before").unwrap().to_vec();
-            count(&mut device, &probe);
+            device.count(&probe);
             assert_eq!(postcard::from_bytes::<Device>(&row).unwrap(), device);
             assert_eq!(row, packed(&device));
         }
@@ -280,10 +277,18 @@ mod tests {
             vec(any::<u8>(), 1..=255).prop_map(|bytes| RequestedSsid::from_element(&bytes)),
         ];
         let micros = prop_oneof![any::<i64>(), -90_000_000_000..90_000_000_000_i64];
-        (micros, ssid, any::<Option<i8>>(), any::<u64>()).prop_map(|(micros, ssid, dbm, signature)| Probe {
-            signature: Signature::from_u64(signature),
-            ..probe(micros, ssid, dbm)
-        })
+        let list = option::weighted(0.2, vec(vec(0..3_u8, 0..4), 0..9));
+        (micros, ssid, any::<Option<i8>>(), any::<u64>(), list).prop_map(
+            |(micros, ssid, dbm, signature, list)| {
+                let list: Vec<&[u8]> = list.iter().flatten().map(Vec::as_slice).collect();
+                let frame = FrameBuilder::new(MacAddr::BROADCAST).ssid_list(&list).short_ssid_list(&list);
+                Probe {
+                    signature: Signature::from_u64(signature),
+                    listed: ListedNetworks::of(&frame.elements),
+                    ..probe(micros, ssid, dbm)
+                }
+            },
+        )
     }
 
     proptest! {
@@ -301,6 +306,19 @@ mod tests {
         };
         let numbers = (0..SSIDS_PER_ADDRESS + 3).chain([0, SSIDS_PER_ADDRESS + 1]);
         folds_as_unpacked(Device::before_first_probe(Timestamp::from_micros(0)), numbers.map(named));
+    }
+
+    #[test]
+    fn counts_every_network_of_a_list_and_the_frame_once() {
+        let elements =
+            FrameBuilder::new(MacAddr::BROADCAST).ssid_list(&[b"", b"\0", b"a", b"First", b"a"]).elements;
+        let listed = ListedNetworks::of(&elements);
+        let one = Probe { listed, ..probe(7, RequestedSsid::from_element(b"First"), None) };
+        let mut device = Device::before_first_probe(one.time);
+        device.count(&one);
+        assert_eq!((device.probe_count, device.wildcard_count, device.hidden_count), (1, 1, 1));
+        assert_eq!(device.ssids(), [(Ssid::from("First"), 1), (Ssid::from("a"), 1)]);
+        folds_as_unpacked(device, [one.clone(), one]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::event::{
     AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, GroupId, Offset, PhoneEvidence, Probe,
     Timestamp,
 };
-use dot11::{MacAddr, ModelKey, RequestedSsid, Ssid};
+use dot11::{MacAddr, ModelKey, Ssid};
 
 impl State {
     /// Loads what the next events of these addresses change into the processor's caches. Call it for some hundred
@@ -310,17 +310,15 @@ impl State {
         self.totals.last_mark = probe.not_before;
         let probe = &*probe.at_corrected_time();
         self.totals.probes += 1;
-        self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
-        self.totals.hidden_probes += u64::from(probe.ssid.is_hidden());
+        self.totals.wildcard_probes += u64::from(probe.is_wildcard());
+        self.totals.hidden_probes += u64::from(probe.is_hidden());
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
         let (signatures, networks) = (&self.signatures, &self.networks);
         let model = || model_key(signatures, probe.signature);
         let last_probe = |ssid: &Ssid| networks.get(ssid).map(|network| network.last_probe);
         let news = self.grouping.fold(probe, model, last_probe);
         self.totals.forgotten_networks += news.forgotten_networks as u64;
-        if let Some(renamed) = news.renamed {
-            self.rename_phone(renamed);
-        }
+        news.renamed.into_iter().for_each(|renamed| self.rename_phone(renamed));
         for (from, to) in news.splits {
             self.split_visits(from, to);
         }
@@ -337,7 +335,7 @@ impl State {
             self.totals.addresses += 1;
             self.totals.random_addresses += u64::from(probe.source.is_random());
             let model = model_key(&self.signatures, probe.signature);
-            let suppressed = probe.alerts.iter().filter_map(|decision| match decision {
+            let suppressed = probe.alerts.iter().filter_map(|decision| match decision.kind() {
                 AlertDecision::Suppress { chat } => Some(*chat),
                 _ => None,
             });
@@ -352,8 +350,8 @@ impl State {
             }
         }
         self.fold_device_info(probe);
-        if let Some(ssid) = probe.ssid.named() {
-            self.networks.fold(ssid, probe.time);
+        for ssid in probe.names() {
+            self.networks.fold(&ssid, probe.time);
         }
         if !probe.alerts.is_empty() {
             self.fold_alerts(offset, probe);
@@ -367,7 +365,7 @@ impl State {
         let follows = &self.follows;
         self.alerts.fold(offset, probe, &device, |chat| follows.is_known(chat, &device, &members));
         for decision in &probe.alerts {
-            match decision {
+            match decision.kind() {
                 AlertDecision::Mute { chat } => self.mutes.suppress(*chat),
                 AlertDecision::Arrive { chat, outcome, .. } => {
                     self.follows.mark_arrived(&members);

@@ -68,7 +68,7 @@ mod table;
 mod totals;
 mod watches;
 
-pub use alerts::{Alert, Alerts, EndedVisit, Presence, WatchMatch};
+pub use alerts::{Alert, Alerts, EndedVisit, MATCHES_PER_ALERT, Presence, WatchMatch};
 pub use allowance::{ALERTS_PER_MINUTE, OUTBOX_LIMIT};
 pub use chats::{Block, Chats, HANDLED_UPDATES_LIMIT, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
 pub use cooldowns::COOLDOWN_LIMIT;

@@ -12,10 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::table::{PackedRow, Table, packed};
 use crate::event::Timestamp;
-use dot11::Ssid;
+use dot11::{ShortSsid, Ssid};
+use smallvec::SmallVec;
 
 /// Networks that are known at most.
 pub const NETWORK_LIMIT: usize = 32_768;
+
+/// Networks with the same Short SSID that are told. Two by chance are rare; more are made up to collide.
+const SHORT_SSID_MATCHES: usize = 4;
 
 /// The probes for one network, by all addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +47,8 @@ pub struct Networks {
     rows: HashMap<Ssid, (Network, Saved)>,
     /// Forgotten networks that the store still has. Some may be known again.
     removed: HashSet<Ssid>,
+    /// Networks by their Short SSID, from `rows`: at most [`SHORT_SSID_MATCHES`] for each.
+    by_short_ssid: HashMap<ShortSsid, SmallVec<[Ssid; 1]>>,
 }
 
 /// Equal networks have the same rows, whichever of them are saved.
@@ -56,6 +62,29 @@ impl Networks {
     /// The counts of this network, if it is known.
     pub fn get(&self, ssid: &Ssid) -> Option<Network> {
         self.rows.get(ssid).map(|(network, _)| *network)
+    }
+
+    /// The networks with this Short SSID, some of them if they are many.
+    pub(super) fn with_short_ssid(&self, short: ShortSsid) -> impl Iterator<Item = &Ssid> {
+        self.by_short_ssid.get(&short).into_iter().flatten()
+    }
+
+    fn index(&mut self, ssid: &Ssid) {
+        let known = self.by_short_ssid.entry(ShortSsid::of(ssid)).or_default();
+        if known.len() < SHORT_SSID_MATCHES && !known.contains(ssid) {
+            known.push(ssid.clone());
+        }
+    }
+
+    fn remove(&mut self, ssid: &Ssid) -> Option<(Network, Saved)> {
+        let short = ShortSsid::of(ssid);
+        if let Some(known) = self.by_short_ssid.get_mut(&short) {
+            known.retain(|other| *other != *ssid);
+            if known.is_empty() {
+                self.by_short_ssid.remove(&short);
+            }
+        }
+        self.rows.remove(ssid)
     }
 
     /// All networks, in no order.
@@ -86,6 +115,7 @@ impl Networks {
         }
         let network = Network { probe_count: 1, first_probe: time, last_probe: time };
         self.rows.insert(ssid.clone(), (network, Saved::No));
+        self.index(ssid);
         if self.rows.len() > NETWORK_LIMIT {
             self.forget_half();
         }
@@ -111,7 +141,7 @@ impl Networks {
         let forgotten: Vec<Ssid> =
             order.iter().take(half).map(|(_, _, Reverse(ssid))| (*ssid).clone()).collect();
         for ssid in forgotten {
-            if let Some((_, Saved::Outdated | Saved::Yes)) = self.rows.remove(&ssid) {
+            if let Some((_, Saved::Outdated | Saved::Yes)) = self.remove(&ssid) {
                 self.removed.insert(ssid);
             }
         }
@@ -119,6 +149,7 @@ impl Networks {
 
     /// Sets a row without marking it dirty.
     pub(super) fn load_row(&mut self, ssid: Ssid, network: Network) {
+        self.index(&ssid);
         self.rows.insert(ssid, (network, Saved::Yes));
     }
 }
@@ -152,7 +183,7 @@ impl Table for Networks {
         let ssid = postcard::from_bytes(key)?;
         match row {
             Some(row) => self.load_row(ssid, postcard::from_bytes(row)?),
-            None => drop(self.rows.remove(&ssid)),
+            None => drop(self.remove(&ssid)),
         }
         Ok(())
     }
@@ -194,6 +225,27 @@ mod tests {
         assert_eq!(networks.get(&ssid(0)), Some(often));
         assert_eq!(networks.get(&ssid(1)), None, "requested once, and longest ago");
         assert!(networks.get(&ssid(NETWORK_LIMIT)).is_some());
+    }
+
+    #[test]
+    fn networks_are_found_by_their_short_ssids() {
+        // Two pairs of names with one checksum each: "plumless" and "buckeroo".
+        let (one, other) = (Ssid::from("plumless"), Ssid::from("buckeroo"));
+        let short = ShortSsid::of(&one);
+        assert_eq!(ShortSsid::of(&other), short);
+        let mut networks = Networks::default();
+        assert_eq!(networks.with_short_ssid(short).count(), 0);
+        networks.fold(&one, at(1));
+        networks.load_row(other.clone(), Network { probe_count: 1, first_probe: at(1), last_probe: at(1) });
+        networks.fold(&one, at(2));
+        assert_eq!(networks.with_short_ssid(short).collect::<Vec<_>>(), [&one, &other]);
+        networks.remove(&one);
+        assert_eq!(networks.with_short_ssid(short).collect::<Vec<_>>(), [&other]);
+        for number in 0..=NETWORK_LIMIT {
+            networks.fold(&ssid(number), at(number + 9));
+        }
+        assert_eq!(networks.with_short_ssid(short).count(), 0, "forgotten");
+        assert_eq!(networks.by_short_ssid.values().map(SmallVec::len).sum::<usize>(), networks.len());
     }
 
     #[test]

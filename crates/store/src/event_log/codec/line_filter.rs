@@ -13,6 +13,7 @@ use dot11::{MacAddr, Ssid, hex};
 
 const TIME: &[u8] = b",\"time\":\"";
 const SOURCE: &[u8] = b"\"source\":\"";
+const SSID_LIST: &[u8] = b",\"ssid_list\":";
 const NOT_BEFORE: &[u8] = b",\"not_before\":";
 
 /// Selects lines by a byte search. It accepts every line that [`encode_line`](super::encode_line) writes for a wanted
@@ -67,6 +68,11 @@ enum Condition {
     },
     /// The line contains these bytes.
     Field(Finder<'static>),
+    /// The line contains these bytes, or a list of SSIDs, which may be any.
+    Ssid {
+        field: Finder<'static>,
+        list: Finder<'static>,
+    },
 }
 
 impl LineFilter {
@@ -83,9 +89,13 @@ impl LineFilter {
 
     /// Accepts the probes that request `ssid`.
     pub fn ssid(ssid: &Ssid) -> Self {
-        Self::field(&match ssid.as_utf8() {
+        let field = match ssid.as_utf8() {
             Some(text) => format!("\"ssid\":{}", to_json(text)),
             None => format!("\"ssid_hex\":\"{}\"", hex(ssid.as_bytes())),
+        };
+        Self::with(Condition::Ssid {
+            field: Finder::new(&field).into_owned(),
+            list: Finder::new(SSID_LIST).into_owned(),
         })
     }
 
@@ -134,6 +144,7 @@ impl LineFilter {
         match &self.condition {
             Condition::Any => true,
             Condition::Field(field) => field.find(line).is_some(),
+            Condition::Ssid { field, list } => field.find(line).is_some() || list.find(line).is_some(),
             Condition::Source { key, addresses } => value_after(key, line)
                 .and_then(<[u8]>::first_chunk)
                 .is_some_and(|text| addresses.contains(text)),
@@ -185,7 +196,7 @@ mod tests {
     fn filters_of(probe: &Probe) -> Vec<LineFilter> {
         let mut filters =
             vec![LineFilter::any(), LineFilter::source(&[probe.source]), LineFilter::sensor(&probe.sensor)];
-        filters.extend(probe.ssid.named().map(LineFilter::ssid));
+        filters.extend(probe.names().map(|ssid| LineFilter::ssid(&ssid)));
         filters
     }
 

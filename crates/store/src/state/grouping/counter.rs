@@ -38,7 +38,7 @@ pub(super) struct Frame {
     pub(super) radio: u32,
     /// Identifies the radio, and so the clock that `time` is of.
     pub(super) clock: u32,
-    /// Identifies the network that it looks for by name.
+    /// Identifies the network that it looks for by name, the first of several.
     pub(super) network: Option<u32>,
 }
 
@@ -56,7 +56,7 @@ impl Frame {
                 probe.sensor.as_bytes(),
             ) as u32,
             clock: XxHash3_64::oneshot(probe.sensor.as_bytes()) as u32,
-            network: probe.ssid.named().map(|ssid| XxHash3_64::oneshot(ssid.as_bytes()) as u32),
+            network: probe.names().next().map(|ssid| XxHash3_64::oneshot(ssid.as_bytes()) as u32),
         }
     }
 }

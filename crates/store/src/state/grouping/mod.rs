@@ -80,8 +80,8 @@ const PROOF_LIMIT: usize = 65_536;
 pub(super) struct News {
     /// The group of its sender, if that was not seen in this hour before, or is proven to be more phones than before.
     pub(super) group: Option<GroupId>,
-    /// The group of its sender was recognised as another.
-    pub(super) renamed: Option<Renamed>,
+    /// The group of its sender was recognised as another; that again, if the frame asks for several networks.
+    pub(super) renamed: Vec<Renamed>,
     /// Networks of which it was forgotten who looks for them.
     pub(super) forgotten_networks: usize,
     /// Addresses of the first group of each pair turned out to be of the second.
@@ -214,13 +214,15 @@ impl Grouping {
             true => self.fold_random(&Frame::of(probe), model, &mut splits),
             false => (self.group_of(probe.source), false),
         };
-        let named = probe.ssid.named();
-        let noted = named
-            .map(|ssid| self.note_requester((probe.source, group), ssid, last_probe))
-            .unwrap_or_default();
-        let group = noted.renamed.map_or(group, |renamed| Some(renamed.to));
-        let group = group.filter(|_| is_news || noted.renamed.is_some());
-        News { group, renamed: noted.renamed, forgotten_networks: noted.forgotten, splits }
+        let (mut group, mut renamed, mut forgotten_networks) = (group, Vec::new(), 0);
+        for ssid in probe.names() {
+            let noted = self.note_requester((probe.source, group), &ssid, &last_probe);
+            group = noted.renamed.map_or(group, |renamed| Some(renamed.to));
+            renamed.extend(noted.renamed);
+            forgotten_networks += noted.forgotten;
+        }
+        let group = group.filter(|_| is_news || !renamed.is_empty());
+        News { group, renamed, forgotten_networks, splits }
     }
 
     /// Returns the group of the frame's address, and whether there is news about it, see [`Grouping::fold`]. Adds what was

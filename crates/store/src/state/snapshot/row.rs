@@ -28,7 +28,7 @@ use crate::event::{
     ChatId, CodeHash, DeviceKey, EvictionScope, GroupId, GroupingMode, Offset, Pattern, Timestamp, hex_bytes,
     optional_ssid_fields, ssid_fields,
 };
-use dot11::{DeviceInfo, MacAddr, ModelKey, Signature, Ssid, measured_dbm};
+use dot11::{DeviceInfo, MacAddr, ModelKey, ShortSsid, Signature, Ssid, measured_dbm};
 
 /// A line of a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -227,6 +227,9 @@ pub struct DeviceJson {
     /// Pairs of an hour of the day in UTC and its number of probes; format 1 has none.
     #[serde(default)]
     probes_by_hour: HourHistogram,
+    /// Formats up to 4 have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    short_ssids: Vec<(ShortSsid, u64)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -253,6 +256,10 @@ pub(in crate::state) struct AlertJson {
     presence: Option<Presence>,
     #[serde(default)]
     is_known: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_short: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    more_matches: Vec<WatchMatch>,
 }
 
 impl SnapshotRow {
@@ -423,6 +430,11 @@ impl SnapshotRow {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -440,6 +452,7 @@ impl From<Device> for DeviceJson {
             ssids,
             probes_for_further_ssids,
             hours: probes_by_hour,
+            short_ssids,
         } = device;
         let ssids = ssids.into_iter().map(|(ssid, count)| SsidCountJson { ssid, count }).collect();
         Self {
@@ -453,6 +466,7 @@ impl From<Device> for DeviceJson {
             ssids,
             probes_for_further_ssids,
             probes_by_hour,
+            short_ssids,
         }
     }
 }
@@ -472,11 +486,15 @@ impl TryFrom<DeviceJson> for Device {
             ssids,
             probes_for_further_ssids,
             probes_by_hour: hours,
+            short_ssids,
         } = form;
         let mut ssids: Vec<(Ssid, u64)> =
             ssids.into_iter().map(|SsidCountJson { ssid, count }| (ssid, count)).collect();
         if !ssids.is_sorted_by(|(one, _), (next, _)| one < next) {
             return Err("its SSIDs are not in order, each once");
+        }
+        if !short_ssids.is_sorted_by(|(one, _), (next, _)| one < next) {
+            return Err("its Short SSIDs are not in order, each once");
         }
         let of_hidden = ssids.iter().filter(|(ssid, _)| ssid.is_hidden()).map(|(_, count)| *count);
         let hidden_count = of_hidden.fold(hidden_count, u64::saturating_add);
@@ -492,6 +510,7 @@ impl TryFrom<DeviceJson> for Device {
             ssids,
             probes_for_further_ssids,
             hours,
+            short_ssids,
         })
     }
 }
@@ -505,22 +524,36 @@ fn describe(device: &DeviceKey) -> String {
 }
 
 impl From<Alert> for AlertJson {
-    fn from(Alert { time, source, signal_dbm, watch_match, presence, is_known }: Alert) -> Self {
-        let (ssid, pattern, reason, suppressed) = match watch_match {
-            Some(WatchMatch { ssid, pattern, reason, suppressed }) => {
-                (Some(ssid), pattern, reason, suppressed)
+    fn from(alert: Alert) -> Self {
+        let Alert { time, source, signal_dbm, watch_match, more_matches, presence, is_known } = alert;
+        let (ssid, pattern, reason, suppressed, is_short) = match watch_match {
+            Some(WatchMatch { ssid, pattern, reason, suppressed, is_short }) => {
+                (Some(ssid), pattern, reason, suppressed, is_short)
             }
-            None => (None, None, None, 0),
+            None => (None, None, None, 0, false),
         };
-        Self { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence, is_known }
+        Self {
+            time,
+            source,
+            ssid,
+            pattern,
+            reason,
+            suppressed,
+            signal_dbm,
+            presence,
+            is_known,
+            is_short,
+            more_matches,
+        }
     }
 }
 
 impl From<AlertJson> for Alert {
     fn from(form: AlertJson) -> Self {
-        let AlertJson { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence, is_known } =
-            form;
-        let watch_match = ssid.map(|ssid| WatchMatch { ssid, pattern, reason, suppressed });
-        Self { time, source, signal_dbm: signal_dbm.and_then(measured_dbm), watch_match, presence, is_known }
+        let AlertJson { time, source, signal_dbm, presence, is_known, more_matches, .. } = form;
+        let AlertJson { ssid, pattern, reason, suppressed, is_short, .. } = form;
+        let watch_match = ssid.map(|ssid| WatchMatch { ssid, pattern, reason, suppressed, is_short });
+        let signal_dbm = signal_dbm.and_then(measured_dbm);
+        Self { time, source, signal_dbm, watch_match, more_matches, presence, is_known }
     }
 }
