@@ -80,12 +80,13 @@ impl Probe {
         }
     }
 
-    /// The probe with the time at which it counts, [`Probe::corrected_time`].
-    pub(crate) fn at_corrected_time(&self) -> Cow<'_, Self> {
-        match self.not_before {
-            None => Cow::Borrowed(self),
-            Some(_) => Cow::Owned(Self { time: self.corrected_time(), ..self.clone() }),
+    /// The probe as it counts: at its [`Probe::corrected_time`], and without a signal that no receiver measures.
+    pub(crate) fn as_counted(&self) -> Cow<'_, Self> {
+        let signal_dbm = self.signal_dbm.and_then(measured_dbm);
+        if self.not_before.is_none() && self.signal_dbm == signal_dbm {
+            return Cow::Borrowed(self);
         }
+        Cow::Owned(Self { time: self.corrected_time(), signal_dbm, ..self.clone() })
     }
 
     /// The names of the networks that it asks for, each once: first that of the SSID element, then those of the list.

@@ -85,7 +85,7 @@ fn decided_for(decided: &[AlertDecision], chat: ChatId) -> DecidedForChat {
 impl State {
     /// The alerts that `probe` causes. To be called before the probe is folded in.
     pub fn decide_alerts(&self, probe: &Probe, policy: &AlertPolicy) -> Vec<AlertDecision> {
-        let probe = &*probe.at_corrected_time();
+        let probe = &*probe.as_counted();
         let sender = OnceCell::new();
         let sender = || sender.get_or_init(|| self.sender_before(probe));
         let mut decisions = match self.watches.is_empty() {

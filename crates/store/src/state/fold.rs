@@ -308,7 +308,7 @@ impl State {
 
     fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
         self.totals.last_mark = probe.not_before;
-        let probe = &*probe.at_corrected_time();
+        let probe = &*probe.as_counted();
         self.totals.probes += 1;
         self.totals.wildcard_probes += u64::from(probe.is_wildcard());
         self.totals.hidden_probes += u64::from(probe.is_hidden());
