@@ -164,6 +164,9 @@ mod tests {
             "a4:83:e7:4e:39:15 ",
             "::::::::::::::::a",
             "deadbeefcafe00",
+            "a483e.74e.3915",
+            "a48:3:e7:4e:39:15",
+            "a483.e74e.391.",
         ] {
             assert_eq!(text.parse::<MacAddr>(), Err(ParseMacError), "{text}");
         }

@@ -462,4 +462,25 @@ mod tests {
             assert_eq!(dir.has_segment(Offset(base)).unwrap(), is_there, "{base}");
         }
     }
+
+    #[test]
+    fn a_segment_that_is_replaced_is_quarantined_each_time_under_another_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = LogDir::create(Arc::new(OsVfs), folder.path()).unwrap();
+        let path = dir.sealed_path(Offset(7));
+        let replace = |text: &str| {
+            fs::write(segment::temporary_path(&path), text).unwrap();
+            dir.stage_replacement(&path).unwrap();
+            assert_eq!(dir.replacement_bytes(&path).unwrap(), Some(text.len() as u64));
+            let quarantined = dir.replace_segment(&path).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(dir.replacement_bytes(&path).unwrap(), None);
+            quarantined.map(|file| (file.base, file.bytes, fs::read_to_string(file.path).unwrap()))
+        };
+        let of = |text: &str| Some((Offset(7), text.len() as u64, text.to_owned()));
+        assert_eq!((replace("first"), replace("")), (None, of("first")));
+        assert_eq!(replace("third"), None, "of an empty file there is nothing to keep");
+        assert_eq!((replace("4"), replace("5")), (of("third"), of("4")));
+        assert_eq!(dir.clean_up_and_list().unwrap().quarantined.len(), 3);
+    }
 }

@@ -394,3 +394,15 @@ fn a_stranger_leaves_after_fifteen_minutes_and_what_is_shown_is_no_further_alert
     scene.policy.capturing_since = Some(at(1_000));
     assert_eq!((scene.depart(1_899).len(), scene.depart(1_900).len()), (0, 1));
 }
+
+#[test]
+fn a_device_is_here_when_it_is_followed_if_its_last_frame_is_recent() {
+    for (second, is_here) in [(159, true), (160, false), (41, true), (40, false)] {
+        let mut scene = Scene::new();
+        scene.see(1, 100, None);
+        let follow =
+            EventKind::Follow { chat: CHAT, device: device(1), silence_seconds: 60, members: Vec::new() };
+        scene.fold(&Event::new(at(second), follow));
+        assert_eq!(scene.state.follows().get(&device(1), CHAT).map(|follow| follow.is_here), Some(is_here));
+    }
+}

@@ -362,6 +362,30 @@ fn what_a_person_said_is_never_forgotten() {
     assert!(apart(told[0]).contains(&phone));
 }
 
+#[test]
+fn an_address_is_split_off_a_bounded_number_of_phones() {
+    let mut state = folded(scan(0, [1, 2]));
+    let [source, other] = [1, 2].map(|address| frame(0, address, 0, MODEL).source);
+    for phone in 0..SPLITS_PER_PHONE as u16 {
+        assert!(state.grouping().can_split(GroupId(9_999), source));
+        state.grouping.splits.insert(source, GroupId(phone), at(0));
+    }
+    assert!(!state.grouping().can_split(GroupId(9_999), source));
+    assert!(state.grouping().can_split(GroupId(9_999), other));
+}
+
+#[test]
+fn only_two_groups_of_one_model_are_told_apart() {
+    let mut state = folded([frame(0, 1, 0, MODEL), frame(1, 2, 0, MODEL + 1)]);
+    let [one, other] = [1, 2].map(|address| id_of(&state, address));
+    for (one, other) in
+        [(one, other), (one, one), (one, GroupId(one.0.wrapping_add(other.0).wrapping_add(7)))]
+    {
+        state.grouping.set_apart(one, other);
+    }
+    assert!(state.grouping().groups().all(|(_, group)| group.apart().is_empty()));
+}
+
 /// What must be true of all groups.
 pub(super) fn check(state: &State) {
     for (id, group) in state.grouping().groups() {

@@ -53,3 +53,21 @@ fn holder_of(path: &Path) -> Option<u32> {
         (fields.next()?.rsplit(':').next()? == inode).then_some(id)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_store_names_the_process_that_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(locked(folder.path()).is_none(), "there is no file");
+        let file = fs::File::create(folder.path().join(FILE)).unwrap();
+        assert!(locked(folder.path()).is_none());
+        file.lock().unwrap();
+        let error = locked(folder.path()).unwrap();
+        assert!(error.may_be_lock() && error.remedy().is_some());
+        let StateStoreError::Locked { holder, .. } = error else { panic!("{error:?}") };
+        assert_eq!(holder, format!("process {}", std::process::id()));
+    }
+}
