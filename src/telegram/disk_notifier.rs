@@ -2,12 +2,12 @@
 //! ([`IncidentState`]); and once if the log had lost events when the service started.
 //!
 //! Invariants:
-//! - Notices are remembered in memory only, since nothing can be written. After a restart a lasting failure is
-//!   reported again.
+//! - A failure that a chat was told of before a restart is over once an event was written after it ([`SentWarnings`]).
 //! - Notices do not wait behind alerts. During quiet hours both wait.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use store::event::ChatId;
 use store::recorder::RecorderHandle;
@@ -17,14 +17,22 @@ use tokio_util::sync::CancellationToken;
 use super::incident_state::{IncidentState, NextNotice};
 use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
+use super::sent_warnings::SentWarnings;
 use super::{earliest, sleep_until};
 use crate::chat::views::notices;
+
+/// What its warnings are kept by.
+const INCIDENT: &str = "disk";
+
+/// How often to check, after a restart, whether an event was written.
+const WRITE_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Notifies the chats until `stop`.
 pub(super) async fn run(
     sender: Sender,
     recorder: RecorderHandle,
     quiet_hours: LocalQuietHours,
+    warnings: SentWarnings,
     stop: CancellationToken,
 ) {
     let mut disk_error = recorder.subscribe_disk_error();
@@ -36,10 +44,14 @@ pub(super) async fn run(
     let lost_at_start = losses.history_at_start.load(Ordering::Relaxed);
     // This incident does not end.
     let mut told_of_start: HashMap<ChatId, IncidentState<()>> = HashMap::new();
+    let first_offset = recorder.state().next_offset();
+    // Whether an event of this run is on disk.
+    let mut has_written = false;
     loop {
         let error = disk_error.borrow_and_update().clone();
         if error.is_none() {
             lost_before = lost();
+            has_written |= recorder.state().next_offset() > first_offset && recorder.sync().await.is_ok();
         }
         let mut wake = quiet_hours.next_check(recorder.now(), Instant::now());
         let served = if wake.is_some() { BTreeSet::new() } else { sender.chats_to_notify() };
@@ -58,13 +70,18 @@ pub(super) async fn run(
                 NextNotice::NotBefore(at) => wake = earliest(wake, at),
                 NextNotice::Resolved(()) | NextNotice::Nothing => {}
             }
-            let state = chats.entry(chat).or_default();
-            let notice = state.next(error.is_some(), Instant::now());
+            let state = chats.entry(chat).or_insert_with(|| warnings.state(INCIDENT, chat, [0; 2]));
+            let (is_resumed, in_doubt) = (state.is_resumed(), state.is_resumed() && !has_written);
+            if in_doubt {
+                wake = earliest(wake, Instant::now() + WRITE_POLL_INTERVAL);
+            }
+            let notice = state.next(error.is_some() || in_doubt, Instant::now());
             let (text, silent) = match notice {
                 NextNotice::Started => {
                     let (why, remedy) = error.as_ref().map_or(("", ""), |error| (&*error.why, error.remedy));
                     (notices::recording_stopped(why, remedy), false)
                 }
+                NextNotice::Resolved(_) if is_resumed => (notices::recording_resumed_after_restart(), true),
                 NextNotice::Resolved([probes_before, history_before]) => {
                     let [probes, history] = lost();
                     (notices::recording_resumed(probes - probes_before, history - history_before), true)
@@ -75,11 +92,13 @@ pub(super) async fn run(
                 }
                 NextNotice::Nothing => continue,
             };
+            warnings.announce(INCIDENT, chat, &notice).await;
             let outcome = tokio::select! {
                 outcome = sender.notify(chat, &text, silent) => outcome,
                 () = stop.cancelled() => return,
             };
             state.record_outcome(notice, lost_before, outcome, chat, Instant::now());
+            warnings.record(INCIDENT, chat, state).await;
             // This chat may be due again, and the next notice must not tell an outdated error.
             wake = Some(Instant::now());
             if disk_error.has_changed().unwrap_or(false) {

@@ -27,6 +27,8 @@ pub(super) struct IncidentState<T> {
     started_at: Option<Instant>,
     /// Set between a start notice and its resolution.
     started: Option<T>,
+    /// Whether an earlier run sent the latest start notice.
+    is_resumed: bool,
     backoff: Backoff,
     retry_at: Option<Instant>,
 }
@@ -45,7 +47,30 @@ pub(super) enum NextNotice<T> {
 
 impl<T> Default for IncidentState<T> {
     fn default() -> Self {
-        Self { started_at: None, started: None, backoff: Backoff::for_messages(), retry_at: None }
+        Self {
+            started_at: None,
+            started: None,
+            is_resumed: false,
+            backoff: Backoff::for_messages(),
+            retry_at: None,
+        }
+    }
+}
+
+impl<T> IncidentState<T> {
+    /// Of an incident of which the chat was notified in an earlier run. It resolves only once that is certain.
+    pub(super) fn resumed(started: T) -> Self {
+        Self { started: Some(started), is_resumed: true, ..Self::default() }
+    }
+
+    /// Whether the chat was notified that it started, and not yet that it resolved.
+    pub(super) fn is_started(&self) -> bool {
+        self.started.is_some()
+    }
+
+    /// Whether an earlier run notified the chat that it started.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.is_resumed
     }
 }
 
@@ -96,6 +121,7 @@ impl<T: Copy> IncidentState<T> {
         }
         self.backoff.reset();
         self.retry_at = None;
+        self.is_resumed = false;
         match notice {
             NextNotice::Started => (self.started, self.started_at) = (Some(started), Some(now)),
             _ => self.started = None,

@@ -43,6 +43,7 @@ mod quiet_hours;
 mod rate_limiter;
 mod request_error;
 mod sender;
+mod sent_warnings;
 mod slow_presses;
 mod source_notifier;
 mod token_bucket;
@@ -72,6 +73,7 @@ pub use metrics::RequestMetrics;
 use outbox::Outbox;
 use quiet_hours::LocalQuietHours;
 use sender::Sender;
+use sent_warnings::SentWarnings;
 use webhook::WebhookListener;
 
 /// Runs the bot until `stop`. Serves the configured chats and those that were invited. Counts its requests in
@@ -99,18 +101,28 @@ pub async fn run(
         quiet_hours,
         stop: stop.clone(),
     };
-    let disk_notifier = disk_notifier::run(sender.clone(), recorder.clone(), quiet_hours, stop.clone());
+    let warnings = SentWarnings::open(data_dir);
+    let disk_notifier =
+        disk_notifier::run(sender.clone(), recorder.clone(), quiet_hours, warnings.clone(), stop.clone());
     let source_notifier = source_notifier::run(
         sender.clone(),
         chat.clone(),
         recorder.clone(),
         silence,
         quiet_hours,
+        warnings.clone(),
         stop.clone(),
     );
-    let clock_notifier = clock_notifier::run(sender.clone(), recorder.clone(), quiet_hours, stop.clone());
-    let conflict_notifier =
-        conflict_notifier::run(sender.clone(), problems.clone(), recorder.clone(), quiet_hours, stop.clone());
+    let clock_notifier =
+        clock_notifier::run(sender.clone(), recorder.clone(), quiet_hours, warnings.clone(), stop.clone());
+    let conflict_notifier = conflict_notifier::run(
+        sender.clone(),
+        problems.clone(),
+        recorder.clone(),
+        quiet_hours,
+        warnings,
+        stop.clone(),
+    );
     let updates = async {
         let outcome = serve(settings, data_dir, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot, so the other parts end with them.

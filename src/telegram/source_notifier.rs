@@ -2,8 +2,8 @@
 //! again ([`IncidentState`]). During quiet hours both notices wait.
 //!
 //! Invariants:
-//! - Notices are remembered in memory only. After a restart a lasting problem is reported again; a recovery is
-//!   reported only if this process reported the problem.
+//! - A problem that was reported before a restart is over once the source gives a frame, or was read to its end
+//!   ([`SentWarnings`]).
 //! - Silence is a problem only for a source that has given frames, in this run or, according to the event log, in an
 //!   earlier one: it may be normal that no device is near. A file that was read to its end has no problem.
 //! - A source has [`OPEN_TIMEOUT`] to open after the start, because an adapter, the network or an access point may
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::incident_state::{IncidentState, NextNotice};
 use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
+use super::sent_warnings::SentWarnings;
 use crate::chat::Chat;
 use crate::chat::views::notices::{self, SourceProblem};
 use crate::status::{SourceState, SourceStatus};
@@ -146,6 +147,7 @@ pub(super) async fn run(
     recorder: RecorderHandle,
     silence: Option<Duration>,
     quiet_hours: LocalQuietHours,
+    warnings: SentWarnings,
     stop: CancellationToken,
 ) {
     let history = recorder.history().clone();
@@ -167,7 +169,7 @@ pub(super) async fn run(
             let problem = source.update(status, silence, now);
             if quiet_hours.next_check(recorder.now(), now).is_none() {
                 tokio::select! {
-                    () = notify(&sender, source, &status.name, problem.as_ref()) => {}
+                    () = notify(&sender, source, status, problem.as_ref(), &warnings) => {}
                     () = stop.cancelled() => return,
                 }
             }
@@ -180,10 +182,20 @@ pub(super) async fn run(
 }
 
 /// Sends each chat the notice that is due about the source of this name.
-async fn notify(sender: &Sender, source: &mut ObservedSource, name: &str, problem: Option<&SourceProblem>) {
+async fn notify(
+    sender: &Sender,
+    source: &mut ObservedSource,
+    status: &SourceStatus,
+    problem: Option<&SourceProblem>,
+    warnings: &SentWarnings,
+) {
+    let name = &status.name;
+    let incident = format!("source {name}");
+    let has_recovered = source.frames > 0 || status.condition == SourceState::Ended;
     for chat in sender.chats_to_notify() {
-        let state = source.notices.entry(chat).or_default();
-        let notice = state.next(problem.is_some(), Instant::now());
+        let state = source.notices.entry(chat).or_insert_with(|| warnings.state(&incident, chat, true));
+        let in_doubt = state.is_resumed() && !has_recovered;
+        let notice = state.next(problem.is_some() || in_doubt, Instant::now());
         let (text, silent) = match (notice, problem) {
             (NextNotice::Started, Some(problem)) => (notices::source_problem(name, problem), false),
             (NextNotice::Resolved(_), _) if source.was_stuck => (notices::hopping_recovered(name), true),
@@ -192,8 +204,10 @@ async fn notify(sender: &Sender, source: &mut ObservedSource, name: &str, proble
             }
             _ => continue,
         };
+        warnings.announce(&incident, chat, &notice).await;
         let outcome = sender.notify(chat, &text, silent).await;
         state.record_outcome(notice, source.has_been_open, outcome, chat, Instant::now());
+        warnings.record(&incident, chat, state).await;
     }
 }
 

@@ -551,6 +551,27 @@ fn a_failing_source_and_its_recovery_are_reported() {
     testbed.api.assert_clean();
 }
 
+#[test]
+fn a_source_that_failed_before_a_restart_gets_its_all_clear_after_it() {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
+    testbed.transmit(VAN, "Depot");
+    testbed.ask_until(VAN, "Probe count: 1\n");
+    let name = testbed.radio.name().to_owned();
+    drop(std::mem::replace(&mut testbed.radio, TapRadio::unique("pwoth").unwrap()));
+    testbed.api.wait_for_message(|message| message.plain.starts_with("⚠️ "));
+    testbed.service.kill();
+    testbed.radio = TapRadio::open(&name).unwrap();
+    testbed.service.restart();
+    testbed.wait_until_ready(2);
+    testbed.ask("/status");
+    let is_notice = |message: &&SentMessage| message.plain.starts_with(['⚠', '✅']);
+    assert_eq!(testbed.api.sent().iter().filter(is_notice).count(), 1, "no frame came yet");
+    testbed.transmit(VAN, "Depot");
+    let recovered = testbed.api.wait_for_message(|message| message.plain.starts_with("✅ "));
+    assert_eq!(recovered.plain, format!("✅ {name} is capturing again."));
+    testbed.api.assert_clean();
+}
+
 /// Strangers that share a program's word for "no name" stay strangers.
 #[test]
 fn a_table_of_another_program_makes_no_device_of_several() {

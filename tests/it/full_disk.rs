@@ -175,6 +175,28 @@ fn chats_are_notified_once_when_recording_stops_and_resumes() {
 }
 
 #[test]
+fn a_failure_that_was_reported_before_a_restart_is_over_after_it() {
+    let Some((disk, _, mut testbed)) = testbed_on_small_disk() else { return };
+    testbed.transmit(VAN, "RNM0");
+    fill(&disk, &mut testbed);
+    testbed.api.wait_for_message(|message| message.plain == STOPPED);
+    // It lasts over a restart, and nobody is told a second time.
+    testbed.kill_and_restart();
+    testbed.ask("/status");
+    testbed.kill_and_restart_after(|| disk.free());
+    testbed.transmit(VAN, "RNM0");
+    let over = "✅ Recording works again since the restart.";
+    testbed.api.wait_for_message(|message| message.plain == over);
+    assert_eq!(notices(&testbed), [(true, STOPPED.to_owned()), (false, over.to_owned())]);
+    // That is not said again after the next restart.
+    testbed.kill_and_restart();
+    testbed.transmit(VAN, "RNM0");
+    testbed.ask("/status");
+    assert_eq!(notices(&testbed).len(), 2);
+    testbed.api.assert_clean();
+}
+
+#[test]
 fn lost_probes_are_reported() {
     let text = |lost| probewatch::chat::views::notices::recording_resumed(lost, 0).to_string();
     assert_eq!(text(0), RESUMED);

@@ -79,6 +79,11 @@ pub fn recording_resumed(probes: u64, history: u64) -> Text {
     }
 }
 
+/// Writing works after a restart; before that it did not.
+pub fn recording_resumed_after_restart() -> Text {
+    Text::plain("✅ Recording works again since the restart.")
+}
+
 /// A problem with a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceProblem {
