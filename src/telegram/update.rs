@@ -17,7 +17,7 @@ const UPDATES_LIMIT: usize = 100;
 
 /// Fields of a message that say that something happened in the chat, and that nobody wrote (Bot API, `Message`, "Service
 /// message").
-const SERVICE_FIELDS: [&str; 20] = [
+const SERVICE_FIELDS: [&str; 30] = [
     "new_chat_members",
     "left_chat_member",
     "new_chat_title",
@@ -38,16 +38,28 @@ const SERVICE_FIELDS: [&str; 20] = [
     "successful_payment",
     "proximity_alert_triggered",
     "connected_website",
+    "refunded_payment",
+    "gift",
+    "unique_gift",
+    "gift_upgrade_sent",
+    "passport_data",
+    "giveaway_completed",
+    "giveaway_winners",
+    "web_app_data",
+    "managed_bot_created",
+    "paid_message_price_changed",
 ];
 
 /// Beginnings of the names of further such fields.
-const SERVICE_PREFIXES: [&str; 7] = [
+const SERVICE_PREFIXES: [&str; 9] = [
     "forum_topic_",
     "general_forum_topic_",
     "video_chat_",
     "giveaway_created",
     "suggested_post_",
     "chat_owner_",
+    "checklist_tasks_",
+    "poll_option_",
     "direct_message_price_",
 ];
 
@@ -442,6 +454,7 @@ fn presence<S: serde::Serializer>(part: &Option<IgnoredAny>, serializer: S) -> R
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -487,6 +500,54 @@ mod tests {
                 "{fields}"
             );
             assert!(message.chat.is_private && !message.is_forwarded && !message.is_service, "{fields}");
+        }
+    }
+
+    /// Any JSON, a few levels deep.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec(("[a-z_]{1,8}", inner), 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_other_parts_are_a_message_has_its_text_and_chat(
+            parts in prop::collection::vec((0..12_usize, any_json()), 0..6)
+        ) {
+            const PARTS: [&str; 12] = [
+                "date", "external_reply", "reply_to_message", "quote", "entities", "reply_markup", "photo", "via_bot",
+                "link_preview_options", "sender_chat", "message_thread_id", "of_tomorrow",
+            ];
+            let fields = parts.into_iter().map(|(part, value)| (PARTS[part].to_owned(), value)).collect();
+            let update = json!({"update_id": 7, "message": message(Value::Object(fields))});
+            let read = Update::read(update.to_string().as_bytes()).unwrap();
+            let UpdateKind::Message(message) = read.kind else { panic!("{update}") };
+            prop_assert_eq!(message.text.as_deref(), Some("/status"));
+            prop_assert_eq!(message.chat.id, ChatId(1));
+            prop_assert_eq!(message.from.map(|from| from.id), Some(777));
+        }
+
+        #[test]
+        fn any_json_is_read_as_some_update(update in any_json(), bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Update::from_value(&update);
+            let _ = Update::read(&bytes);
+            let numbered = json!({"update_id": 7, "message": update.clone(), "callback_query": update});
+            prop_assert_eq!(Update::from_value(&numbered).unwrap().id, 7);
+            let body = json!({"ok": true, "result": [numbered, update]}).to_string();
+            prop_assert_eq!(elements_of_result(body.as_bytes()).map(|found| found.len()), Some(2));
+            let _ = elements_of_result(&bytes);
         }
     }
 
