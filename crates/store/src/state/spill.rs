@@ -39,6 +39,8 @@ enum Note<'a> {
         signature: Signature,
         ssid: RequestedSsid,
     },
+    /// A probe with more than that, as JSON.
+    ProbeWithLists(&'a [u8]),
     Set(&'a [u8]),
     /// Compares it with that of another state, and removes it if it is equal.
     Compare(&'a [u8]),
@@ -50,6 +52,7 @@ type ProbeFields<'a> = (i64, Option<i8>, u64, Option<&'a [u8]>);
 const PROBE: u8 = 0;
 const SET: u8 = 1;
 const COMPARE: u8 = 2;
+const PROBE_WITH_LISTS: u8 = 3;
 
 struct Bucket {
     file: File,
@@ -107,6 +110,13 @@ impl Spill {
         let mut inner = self.lock();
         let address = probe.source.octets();
         let is_new = inner.add(address);
+        if probe.listed.is_some() {
+            match serde_json::to_vec(probe) {
+                Ok(json) => inner.note(address, &Note::ProbeWithLists(&json)),
+                Err(error) => drop(inner.failure.get_or_insert(error.into())),
+            }
+            return is_new;
+        }
         let (time, signal_dbm, signature) = (probe.time, probe.signal_dbm, probe.signature);
         inner.note(address, &Note::Probe { time, signal_dbm, signature, ssid: probe.ssid.clone() });
         is_new
@@ -302,14 +312,19 @@ impl Inner {
                     signature: *signature,
                     ..Probe::example(MacAddr::new(address), ssid.clone(), time.as_micros())
                 };
-                folded.clear();
-                if !is_there || device_row::fold(row, &probe, folded).is_none() {
-                    folded.clear();
-                    device_row::first_probe(&probe, folded);
-                }
-                std::mem::swap(row, folded);
+                fold_probe(&probe, (is_there, row), folded);
                 true
             }
+            Note::ProbeWithLists(json) => match serde_json::from_slice(json) {
+                Ok(probe) => {
+                    fold_probe(&probe, (is_there, row), folded);
+                    true
+                }
+                Err(error) => {
+                    self.failure.get_or_insert(error.into());
+                    is_there
+                }
+            },
             Note::Set(new) => {
                 row.clear();
                 row.extend_from_slice(new);
@@ -352,6 +367,16 @@ impl Inner {
     }
 }
 
+/// Folds a probe into the row, which may not be there yet.
+fn fold_probe(probe: &Probe, (is_there, row): (bool, &mut Vec<u8>), folded: &mut Vec<u8>) {
+    folded.clear();
+    if !is_there || device_row::fold(row, probe, folded).is_none() {
+        folded.clear();
+        device_row::first_probe(probe, folded);
+    }
+    std::mem::swap(row, folded);
+}
+
 /// The bucket of an address. A hash: senders choose their addresses, perhaps all with the same end.
 fn bucket_of(address: Address) -> usize {
     XxHash3_64::oneshot(&address) as usize % BUCKETS
@@ -378,6 +403,7 @@ fn push_note(address: Address, note: &Note<'_>, bytes: &mut Vec<u8>) {
             let fields: ProbeFields<'_> = (time.as_micros(), *signal_dbm, signature.as_u64(), ssid);
             push(&(address, PROBE, fields), bytes);
         }
+        Note::ProbeWithLists(json) => push(&(address, PROBE_WITH_LISTS, json), bytes),
         Note::Set(row) => push(&(address, SET, row), bytes),
         Note::Compare(row) => push(&(address, COMPARE, row), bytes),
     }
@@ -400,7 +426,13 @@ fn take_note<'a>(bytes: &mut &'a [u8]) -> Result<(Address, Note<'a>), postcard::
         }
         kind => {
             let (row, rest) = postcard::take_from_bytes::<&'a [u8]>(rest)?;
-            (if kind == SET { Note::Set(row) } else { Note::Compare(row) }, rest)
+            let note = match kind {
+                SET => Note::Set(row),
+                COMPARE => Note::Compare(row),
+                PROBE_WITH_LISTS => Note::ProbeWithLists(row),
+                _ => return Err(postcard::Error::DeserializeBadEncoding),
+            };
+            (note, rest)
         }
     };
     Ok((address, note))
