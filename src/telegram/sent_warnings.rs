@@ -126,7 +126,7 @@ mod tests {
         restarted().record("disk", chat, &state).await;
         assert_eq!(std::fs::metadata(dir.path().join(FILE)).unwrap().len(), FILE_BYTES as u64);
         assert!(!restarted().state("disk", other, 0).is_started());
-        assert!(!restarted().state("source mon0", chat, 0).is_started());
+        assert!(!restarted().state("source:mon0", chat, 0).is_started());
         let mut state = restarted().state("disk", chat, 9);
         assert!(state.is_resumed());
         assert_eq!(state.next(true, Instant::now()), NextNotice::Nothing);

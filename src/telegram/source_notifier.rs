@@ -190,7 +190,7 @@ async fn notify(
     warnings: &SentWarnings,
 ) {
     let name = &status.name;
-    let incident = format!("source {name}");
+    let incident = format!("source:{name}");
     let has_recovered = source.frames > 0 || status.condition == SourceState::Ended;
     for chat in sender.chats_to_notify() {
         let state = source.notices.entry(chat).or_insert_with(|| warnings.state(&incident, chat, true));
