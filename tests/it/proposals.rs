@@ -90,7 +90,7 @@ fn an_owner_accepts_or_refuses_the_name_that_a_member_proposes() {
 fn owners_are_asked_although_telegram_failed_and_the_service_was_killed() {
     let Some(mut testbed) = owned(|config| config) else { return };
     testbed.api.fail_next("sendMessage", 1000, Fault::ServerError(500));
-    testbed.bring(Incoming::text(BOB, &format!("/name {LAMP} Lamp")).by_user(BOB, "Bob"));
+    testbed.bring(Incoming::text(BOB, format!("/name {LAMP} Lamp")).by_user(BOB, "Bob"));
     testbed.kill_and_restart_after(|| ());
     testbed.api.clear_faults();
     let is_question =

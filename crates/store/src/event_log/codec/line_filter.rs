@@ -63,16 +63,11 @@ enum Condition {
     Any,
     /// The line has one of these addresses as `source`.
     Source {
-        key: Finder<'static>,
+        key: Box<Finder<'static>>,
         addresses: HashSet<[u8; 17]>,
     },
-    /// The line contains these bytes.
-    Field(Finder<'static>),
-    /// The line contains these bytes, or a list of SSIDs, which may be any.
-    Ssid {
-        field: Finder<'static>,
-        list: Finder<'static>,
-    },
+    /// The line contains one of these.
+    AnyOf(Vec<Finder<'static>>),
 }
 
 impl LineFilter {
@@ -84,28 +79,25 @@ impl LineFilter {
     /// Accepts the probes that were sent from one of `addresses`.
     pub fn source(addresses: &[MacAddr]) -> Self {
         let addresses = addresses.iter().map(|address| address.to_ascii()).collect();
-        Self::with(Condition::Source { key: Finder::new(SOURCE), addresses })
+        Self::with(Condition::Source { key: Box::new(Finder::new(SOURCE)), addresses })
     }
 
-    /// Accepts the probes that request `ssid`.
+    /// Accepts the probes that request `ssid`, and those with a list of SSIDs, which may be any.
     pub fn ssid(ssid: &Ssid) -> Self {
         let field = match ssid.as_utf8() {
             Some(text) => format!("\"ssid\":{}", to_json(text)),
             None => format!("\"ssid_hex\":\"{}\"", hex(ssid.as_bytes())),
         };
-        Self::with(Condition::Ssid {
-            field: Finder::new(&field).into_owned(),
-            list: Finder::new(SSID_LIST).into_owned(),
-        })
+        Self::any_of(&[field.as_bytes(), SSID_LIST])
     }
 
     /// Accepts the probes that `sensor` captured.
     pub fn sensor(sensor: &str) -> Self {
-        Self::field(&format!("\"sensor\":{}", to_json(sensor)))
+        Self::any_of(&[format!("\"sensor\":{}", to_json(sensor)).as_bytes()])
     }
 
-    fn field(text: &str) -> Self {
-        Self::with(Condition::Field(Finder::new(text).into_owned()))
+    fn any_of(parts: &[&[u8]]) -> Self {
+        Self::with(Condition::AnyOf(parts.iter().map(|part| Finder::new(part).into_owned()).collect()))
     }
 
     fn with(condition: Condition) -> Self {
@@ -143,8 +135,7 @@ impl LineFilter {
         }
         match &self.condition {
             Condition::Any => true,
-            Condition::Field(field) => field.find(line).is_some(),
-            Condition::Ssid { field, list } => field.find(line).is_some() || list.find(line).is_some(),
+            Condition::AnyOf(parts) => parts.iter().any(|part| part.find(line).is_some()),
             Condition::Source { key, addresses } => value_after(key, line)
                 .and_then(<[u8]>::first_chunk)
                 .is_some_and(|text| addresses.contains(text)),
