@@ -83,7 +83,7 @@ impl SentWarnings {
         let warnings = self.lock();
         let outcome = serde_json::to_vec(&*warnings).map_err(io::Error::from).and_then(|mut text| {
             if text.len() > FILE_BYTES {
-                return Err(io::Error::other("there are too many"));
+                return Err(io::ErrorKind::FileTooLarge.into());
             }
             text.resize(FILE_BYTES, b' ');
             let mut file = self.file()?;

@@ -251,8 +251,7 @@ fn phones_with_random_addresses(scenario: &mut Scenario) {
 fn a_followed_device_leaves(scenario: &mut Scenario) {
     scenario.scene("A followed device leaves");
     scenario.ask(ANN, "/watch Depot the van is here");
-    let frames =
-        vec![scenario.probe_at_this_moment(VAN, "", -60), scenario.probe_at_this_moment(LAMP, "", -50)];
+    let frames = vec![scenario.probe_now(VAN, "", -60), scenario.probe_now(LAMP, "", -50)];
     scenario.receive("the van and the lamp", frames);
     scenario.ask(ANN, "/follow delivery-van 1");
     let calls = scenario.api.calls().len();
@@ -260,13 +259,13 @@ fn a_followed_device_leaves(scenario: &mut Scenario) {
     scenario.settle();
     scenario.wait_for_messages(&[ANN.id], calls, 1);
     scenario.note("the lamp keeps sending; the van is silent for a minute");
-    let frame = scenario.probe_at_this_moment(VAN, "Depot", -60);
+    let frame = scenario.probe_now(VAN, "Depot", -60);
     scenario.receive("the van is back and looks for Depot", vec![frame]);
 }
 
 fn a_silent_source(scenario: &mut Scenario) {
     scenario.scene("A silent source");
-    let frame = scenario.probe_at_this_moment(LAMP, "", -50);
+    let frame = scenario.probe_now(LAMP, "", -50);
     scenario.receive("the lamp", vec![frame]);
     scenario.ask(ANN, "/follow kitchen-lamp 1");
     let calls = scenario.api.calls().len();
@@ -274,7 +273,7 @@ fn a_silent_source(scenario: &mut Scenario) {
     scenario.wait_for_late_messages(SILENCE, &[ANN.id], calls, 2);
     scenario.note_unordered("no frame for a minute");
     let calls = scenario.api.calls().len();
-    let frame = scenario.probe_at_this_moment(LAMP, "", -50);
+    let frame = scenario.probe_now(LAMP, "", -50);
     scenario.record(vec![frame]);
     scenario.settle();
     scenario.wait_for_messages(&[BOB.id], calls, 1);
@@ -291,7 +290,7 @@ fn a_stranger_stays_near(scenario: &mut Scenario) {
     let frames = [241, 180, 120, 61].map(|ago| scenario.probe_lately(ago, LAMP, "", -60));
     scenario.receive("a device that nobody knows, near for three minutes", frames.into());
     let calls = scenario.api.calls().len();
-    let frame = scenario.probe_at_this_moment(LAMP, "", -52);
+    let frame = scenario.probe_now(LAMP, "", -52);
     scenario.record(vec![frame]);
     scenario.wait_for_messages(&[ANN.id], calls, 1);
     scenario.note("it is still there a minute later, and nearer");

@@ -284,16 +284,8 @@ impl Scenario {
         self.frame(ago, ProbeRequestFrame::new(source).ssid(ssid).signal(dbm))
     }
 
-    /// A probe request with a time slightly in the future, which the bot shows as "just now" however long the script
-    /// takes.
-    pub fn probe_now(&mut self, source: &str, ssid: &str, dbm: i8) -> Frame {
-        let mut frame = self.probe(0, source, ssid, dbm);
-        frame.time_us += 10 * MINUTE * 1_000_000;
-        frame
-    }
-
     /// A probe request with the current time.
-    pub fn probe_at_this_moment(&mut self, source: &str, ssid: &str, dbm: i8) -> Frame {
+    pub fn probe_now(&mut self, source: &str, ssid: &str, dbm: i8) -> Frame {
         let mut frame = self.probe(0, source, ssid, dbm);
         frame.time_us = now_us();
         frame
@@ -301,7 +293,7 @@ impl Scenario {
 
     /// A probe request `ago` seconds before this moment.
     pub fn probe_lately(&mut self, ago: u64, source: &str, ssid: &str, dbm: i8) -> Frame {
-        let mut frame = self.probe_at_this_moment(source, ssid, dbm);
+        let mut frame = self.probe_now(source, ssid, dbm);
         frame.time_us -= ago * 1_000_000;
         frame
     }
@@ -401,7 +393,7 @@ impl Scenario {
             if wait.left().is_none() {
                 wait.fail("");
             }
-            let frame = self.probe_at_this_moment(source, "", -50);
+            let frame = self.probe_now(source, "", -50);
             self.record(vec![frame]);
             let sent = Instant::now();
             is_over = wait_until("an event, or the next frame", || {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::bot_api::{Call, Outcome, png_size, utf16_length};
 
 /// Patterns of text that differs between two runs, and their replacements, in the order in which they apply.
-const MASKS: [(&str, &str); 15] = [
+const MASKS: [(&str, &str); 16] = [
     // Timestamps, with a time zone or as in CSV tables; times of day.
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+", "‹time›"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "‹time›"),
@@ -21,7 +21,8 @@ const MASKS: [(&str, &str); 15] = [
     (r"(^|[^0-9a-f:])\d\d:\d\d([^0-9a-f:]|$)", "${1}‹hour›${2}"),
     (r"\d{4}-\d\d-\d\d", "‹date›"),
     // Ages and uptimes below an hour. The script determines longer ones.
-    (r"\d+ min ago", "‹n› min ago"),
+    (r"just now|\d+ (s|min) ago", "‹recently›"),
+    (r"(\d+ h) \d+ min of silence", "$1 ‹n› min of silence"),
     (r"(\d+ min )?\d+ s\b", "‹moments›"),
     (r"registry: \d+ days old", "registry: ‹n› days old"),
     // Codes, the test's folder, the radio's name, the version.
@@ -60,7 +61,7 @@ pub struct Scene {
 
 /// Applies [`MASKS`].
 pub fn masked(text: &str) -> String {
-    static PATTERNS: LazyLock<[(Regex, &str); 15]> =
+    static PATTERNS: LazyLock<[(Regex, &str); 16]> =
         LazyLock::new(|| MASKS.map(|(pattern, mask)| (Regex::new(pattern).expect("a pattern"), mask)));
     PATTERNS
         .iter()
