@@ -6,8 +6,8 @@
 //! - Any bytes can be parsed; lines without a fact are skipped.
 //! - If an address has several names, the first line of the first file counts.
 //! - Many phones call themselves `iPhone`. Leases with the same name get the last octets of their address added. A name
-//!   that a program's tables have for several addresses is none, for it may be a default. A name that somebody wrote for
-//!   several addresses is one device with several addresses.
+//!   that one table of a program has for several addresses is none, for it may be a default. A name that somebody wrote for
+//!   several addresses, or that several tables have, is one device with several addresses.
 //! - There are never more than [`NAMES_LIMIT`] names.
 
 mod adguard;
@@ -19,7 +19,7 @@ mod lines;
 mod table;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -88,6 +88,17 @@ pub enum Finding {
         /// How many more there are.
         others: usize,
     },
+    /// The first text in a column of names that is the vendor or the kind of the device, and how many others are like it.
+    #[error(
+        "has {text:?} where names are, which is a vendor or a kind of device{}",
+        match others { 0 => String::new(), others => format!("; {others} more texts are left out likewise") }
+    )]
+    VendorOrKind {
+        /// The text.
+        text: String,
+        /// How many more there are.
+        others: usize,
+    },
     /// The first name that a program's table has for several addresses, and how many others are like it.
     #[error(
         "has {name:?} for several addresses, which is no name then{}",
@@ -109,6 +120,7 @@ impl Finding {
             Self::PhoneLike(_) => "looks_like_phone_id",
             Self::NoNameColumn(_) => "no_name_column",
             Self::NotUnderstood { .. } => "not_understood",
+            Self::VendorOrKind { .. } => "vendor_or_kind",
             Self::Shared { .. } => "shared_name",
         }
     }
@@ -118,7 +130,7 @@ impl Finding {
         match self {
             Self::Lossy => "save it in UTF-8",
             Self::PhoneLike(_) => "choose another name",
-            Self::NoNameColumn(_) => {
+            Self::NoNameColumn(_) | Self::VendorOrKind { .. } => {
                 "call the columns with names and addresses `name` and `mac` in its first row"
             }
             Self::NotUnderstood { .. } => {
@@ -135,10 +147,8 @@ impl Finding {
 /// Who chose a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// A person, for all addresses that have it.
-    Person,
-    /// A program's table, where it may be a default.
-    Program,
+    /// A person, or a program's table. All addresses that have it are one device.
+    Written,
     /// A lease or the kernel: if the name is gone from its file, only the lease has expired.
     Lease,
 }
@@ -291,19 +301,15 @@ pub struct Imported {
 /// names of their expired leases, as far as the limit allows.
 pub fn join(files: &[&Facts], neighbours: &Facts, expired: &[(MacAddr, &str)]) -> Imported {
     let owners = owners(files, neighbours);
-    let shared = shared_by_programs(files);
     let mut names = BTreeMap::new();
     for file in files {
         for (address, name) in &file.names {
-            if name.origin == Origin::Program && shared.contains(&fold_case(&name.name)) {
-                continue;
-            }
             names.entry(*address).or_insert_with(|| name.clone());
         }
         for (ip, name) in &file.hosts {
             let Some((by, addresses)) = owners.get(ip) else { continue };
             for address in addresses {
-                let origin = if *by == LocatedBy::Ethers { Origin::Person } else { Origin::Lease };
+                let origin = if *by == LocatedBy::Ethers { Origin::Written } else { Origin::Lease };
                 names.entry(*address).or_insert_with(|| ImportedName { name: name.clone(), origin });
             }
         }
@@ -318,20 +324,6 @@ pub fn join(files: &[&Facts], neighbours: &Facts, expired: &[(MacAddr, &str)]) -
     }
     disambiguate(&mut names);
     Imported { names, left_out }
-}
-
-/// The names, without case, that programs' tables have for different addresses. Each table may have its default once.
-fn shared_by_programs(files: &[&Facts]) -> BTreeSet<String> {
-    let names = files.iter().flat_map(|file| &file.names).filter(|(_, name)| name.origin == Origin::Program);
-    let mut first = BTreeMap::new();
-    let mut shared = BTreeSet::new();
-    for (address, name) in names {
-        let name = fold_case(&name.name);
-        if *first.entry(name.clone()).or_insert(*address) != *address {
-            shared.insert(name);
-        }
-    }
-    shared
 }
 
 /// The MAC addresses of each IP address, from the most reliable source only.
@@ -588,28 +580,30 @@ mod tests {
 
     #[test]
     fn a_name_written_twice_is_one_device() {
-        let ethers = format!("{ALICE} phone\n{VAN} phone\n");
-        let written = [(VAN, "phone", false), (ALICE, "phone", false)];
+        let ethers = format!("{ALICE} bike\n{VAN} bike\n");
+        let written = [(VAN, "bike", false), (ALICE, "bike", false)];
         check(&[&ethers], &written);
         check(&[&ethers.replace(' ', ",")], &written);
-        // A guest's phone of the same name is another device.
+        // A guest's device of the same name is another device.
         check(
-            &[&ethers, "0 a4:83:e7:00:00:01 10.0.0.3 Phone *"],
-            &[written[0], ("a4:83:e7:00:00:01", "Phone (00:01)", true), written[1]],
+            &[&ethers, "0 a4:83:e7:00:00:01 10.0.0.3 Bike *"],
+            &[written[0], ("a4:83:e7:00:00:01", "Bike (00:01)", true), written[1]],
         );
     }
 
-    /// Two products may each have their default once.
     #[test]
-    fn a_text_of_several_programs_for_several_addresses_is_no_name() {
-        let one = format!("mac,ip,name\n{ALICE},,Gost\n");
-        let other = format!("mac,state,name\n{VAN},x,gost\na4:83:e7:10:00:34,x,Tablet\n");
-        check(&[&one, &other], &[("a4:83:e7:10:00:34", "Tablet", false)]);
-        check(&[&one, &one], &[(ALICE, "Gost", false)]);
-        check(
-            &[&one, &other, &format!("{VAN} van")],
-            &[(VAN, "van", false), ("a4:83:e7:10:00:34", "Tablet", false)],
-        );
+    fn a_name_in_several_tables_is_one_device() {
+        let tablet = ("a4:83:e7:10:00:34", "Tablet", false);
+        let one = format!("mac,ip,name\n{ALICE},,Lamp\n");
+        let other = format!("mac,state,name\n{VAN},x,lamp\na4:83:e7:10:00:34,x,Tablet\n");
+        check(&[&one, &other], &[(VAN, "lamp", false), tablet, (ALICE, "Lamp", false)]);
+        check(&[&one, &one], &[(ALICE, "Lamp", false)]);
+        // The first file counts.
+        let van = format!("{VAN} van");
+        check(&[&one, &van, &other], &[(VAN, "van", false), tablet, (ALICE, "Lamp", false)]);
+        // Addresses of one table that share a name are strangers, whatever another table says.
+        let shared = format!("mac,state,name\n{VAN},x,Lamp\na4:83:e7:10:00:34,x,lamp\n");
+        check(&[&one, &shared], &[(ALICE, "Lamp", false)]);
     }
 
     #[test]
@@ -653,7 +647,7 @@ mod tests {
         for text in ["", "duid 00:01\n", "# nothing\n", "0 a4:83:e7:4e:39:15 10.0.0.1 * *", "10.0.0.1 van"] {
             assert!(facts(text).may_have_leases(), "{text}");
         }
-        for text in ["a4:83:e7:4e:39:15 phone", "a4:83:e7:4e:39:15,phone", "a4:83:e7:4e:39:15 10.0.0.1"] {
+        for text in ["a4:83:e7:4e:39:15 phone", "a4:83:e7:4e:39:15,lamp", "a4:83:e7:4e:39:15 10.0.0.1"] {
             assert!(!facts(text).may_have_leases(), "{text}");
         }
     }

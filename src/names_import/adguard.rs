@@ -118,7 +118,7 @@ impl Entry {
             if let Some(address) = mac(&id) {
                 let ip = self.ip.as_ref().and_then(|ip| ip.parse().ok());
                 facts.locations.extend(ip.map(|ip| Location { ip, address, by: LocatedBy::Ethers }));
-                facts.add_name(address, name.clone(), Origin::Person);
+                facts.add_name(address, name.clone(), Origin::Written);
             } else if let Ok(ip) = id.parse() {
                 lines::host(ip, &name, facts);
             }

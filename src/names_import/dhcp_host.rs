@@ -31,7 +31,7 @@ pub(super) fn dhcp_host(text: &str, facts: &mut Facts) {
     for address in addresses {
         facts.locations.extend(ips.iter().map(|ip| Location { ip: *ip, address, by: LocatedBy::Ethers }));
         if let Some(name) = &name {
-            facts.add_name(address, name.clone(), Origin::Person);
+            facts.add_name(address, name.clone(), Origin::Written);
         }
     }
 }

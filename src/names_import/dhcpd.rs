@@ -111,7 +111,7 @@ pub(super) fn read(text: &str) -> Facts {
         let Some(address) = entry.address.filter(|_| !entry.is_over) else { continue };
         facts.locations.extend(entry.ip.map(|ip| Location { ip, address, by: LocatedBy::Ethers }));
         if let Some(name) = facts.parse_name(entry.name.as_deref().unwrap_or(&host)) {
-            facts.add_name(address, name, Origin::Person);
+            facts.add_name(address, name, Origin::Written);
         }
     }
     facts

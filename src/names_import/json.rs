@@ -55,7 +55,7 @@ pub(super) fn read(text: &str) -> Option<Facts> {
             };
             let is_static = lease.is_static || key == "static_leases";
             let (by, origin) = if is_static {
-                (LocatedBy::Ethers, Origin::Person)
+                (LocatedBy::Ethers, Origin::Written)
             } else {
                 (LocatedBy::Lease, Origin::Lease)
             };

@@ -76,7 +76,7 @@ fn ether(address: MacAddr, rest: &str, facts: &mut Facts) {
     if let Ok(ip) = name.trim().parse() {
         facts.locations.push(Location { ip, address, by: LocatedBy::Ethers });
     } else if let Some(name) = facts.parse_name(name) {
-        facts.add_name(address, name, Origin::Person);
+        facts.add_name(address, name, Origin::Written);
     }
 }
 

@@ -6,8 +6,9 @@
 //!   are several, they are in the one beside the first column with addresses, or nowhere.
 //!
 //! # Which values are names
-//! - Not those that stand for "no name", the state of a device, or its vendor.
-//! - Not one that several addresses share: programs have defaults in any language, and strangers would become one device.
+//! - Not those that stand for "no name", the state of a device, or its vendor. Without a header, nothing tells a column of
+//!   kinds of devices or of companies from one of names, so these are none either.
+//! - Not one that several addresses of the table share: programs have defaults in any language, and strangers would become one device.
 //!   Only in a table that people write for this program (`name,mac`, or two columns without a header) and in this
 //!   program's own exports do addresses share a name.
 
@@ -98,7 +99,7 @@ pub(super) fn read(text: &str) -> Facts {
         match is_own {
             true => names
                 .into_iter()
-                .for_each(|(address, name)| facts.add_name(address, name.text, Origin::Person)),
+                .for_each(|(address, name)| facts.add_name(address, name.text, Origin::Written)),
             false => of_program.extend(names),
         }
     }
@@ -107,7 +108,7 @@ pub(super) fn read(text: &str) -> Facts {
     for (address, name) in of_program {
         match name.is_shared || shared.contains(&fold_case(&name.text)) {
             true => left_out.push(name.text),
-            false => facts.add_name(address, name.text, Origin::Program),
+            false => facts.add_name(address, name.text, Origin::Written),
         }
     }
     if let Some(name) = left_out.first() {
@@ -195,6 +196,8 @@ fn cell(row: &StringRecord, column: usize) -> &str {
 struct Candidate {
     column: usize,
     names: Vec<(MacAddr, String)>,
+    /// The other texts, if they are vendors.
+    vendors: Vec<String>,
 }
 
 impl Candidate {
@@ -205,11 +208,20 @@ impl Candidate {
             .filter_map(|(address, row)| Some((*address, unquoted(row.get(column)?).to_owned())))
             .filter(|(_, text)| is_text(text) && !words::is_no_name(text))
             .collect();
+        let is_vendor =
+            |(address, text): &(MacAddr, String)| words::is_vendor(text, *address) || words::is_company(text);
+        let total = texts.len();
+        let (vendors, texts): (Vec<_>, Vec<_>) = texts.into_iter().partition(is_vendor);
         let is_name = |(address, text): &&(MacAddr, String)| is_usable(text, *address, false);
         let names: Vec<(MacAddr, String)> = texts.iter().filter(is_name).cloned().collect();
-        let is_mostly_names = names.len() * 2 > texts.len();
+        let vendors: Vec<String> = vendors.into_iter().map(|(_, vendor)| vendor).collect();
+        // In a person's table, a single vendor says nothing about the other rows.
+        let is_mostly_names = match is_own && vendors.len() == 1 {
+            true => names.len() * 2 > texts.len(),
+            false => names.len() * 2 > total,
+        };
         // What a person wrote stays a name, beside others.
-        is_mostly_names.then_some(Self { column, names: if is_own { texts } else { names } })
+        is_mostly_names.then_some(Self { column, names: if is_own { texts } else { names }, vendors })
     }
 
     fn is_attribute(&self) -> bool {
@@ -238,12 +250,20 @@ fn headless_names(rows: &[&StringRecord], facts: &mut Facts) -> Vec<(MacAddr, Na
         _ if is_address(1) => at(0),
         _ => None,
     };
-    let Some(Candidate { names, .. }) = chosen else {
+    let has_names = |candidate: &&Candidate| candidate.names.iter().any(|(_, text)| !words::is_kind(text));
+    let Some(Candidate { names, vendors, .. }) = chosen.filter(has_names) else {
         if let Some(row) = rows.first() {
             facts.find(Finding::NoNameColumn(shown(row)));
         }
         return Vec::new();
     };
+    let (kinds, names): (Vec<_>, Vec<_>) = names.iter().partition(|(_, text)| words::is_kind(text));
+    let left_out: Vec<&str> =
+        vendors.iter().chain(kinds.iter().map(|(_, kind)| kind)).map(String::as_str).collect();
+    if let Some(text) = left_out.first() {
+        let different: BTreeSet<String> = left_out.iter().map(|text| fold_case(text)).collect();
+        facts.find(Finding::VendorOrKind { text: (*text).to_owned(), others: different.len() - 1 });
+    }
     let named =
         |text: &str, facts: &mut Facts| Some(Name { text: facts.parse_name(text)?, is_shared: false });
     names.iter().filter_map(|(address, text)| Some((*address, named(text, facts)?))).collect()
@@ -476,14 +496,47 @@ mod tests {
             &[header("1,one,p,a4:83:e7:10:00:34")],
         );
         check(
-            "a4:83:e7:10:00:34,Ann's tablet,Kitchen\na4:83:e7:4e:39:15,Phone,Hall\n",
-            &[(COOK, "Ann's tablet"), (ALICE, "Phone")],
+            "a4:83:e7:10:00:34,Ann's tablet,Kitchen\na4:83:e7:4e:39:15,Bob's phone,Hall\n",
+            &[(COOK, "Ann's tablet"), (ALICE, "Bob's phone")],
         );
         check(
-            "a4:83:e7:10:00:34,Mobile,Tablet\na4:83:e7:4e:39:15,Mobile,Phone 2\n",
-            &[(COOK, "Tablet"), (ALICE, "Phone 2")],
+            "a4:83:e7:10:00:34,Mobile,Tablet 1\na4:83:e7:4e:39:15,Mobile,Phone 2\n",
+            &[(COOK, "Tablet 1"), (ALICE, "Phone 2")],
         );
-        check("a4:83:e7:10:00:34,10.0.0.7,Tablet,infinite\n", &[(COOK, "Tablet")]);
+        check("a4:83:e7:10:00:34,10.0.0.7,Ann's tablet,infinite\n", &[(COOK, "Ann's tablet")]);
+    }
+
+    #[test]
+    fn vendors_and_kinds_without_a_header_are_no_names() {
+        let rows = |texts: &[&str]| -> String {
+            let row = |(text, row): (&&str, u8)| format!("a4:83:e7:10:00:{row:02x},\"{text}\"\n");
+            texts.iter().zip(0..).map(row).collect()
+        };
+        for column in [
+            &["Apple, Inc.", "Samsung Electronics Co.,Ltd", "Espressif Inc.", "Intel Corporate"][..],
+            &["AVM GmbH", "Philips Lighting B.V.", "Somebody else", "Apple"],
+            &["phone", "tablet", "printer"],
+            &["Phone"],
+            &["Smart TV", "Espressif Inc."],
+        ] {
+            let table = rows(column);
+            let header = Finding::NoNameColumn(format!("a4:83:e7:10:00:00,{}", column[0]));
+            check_found(&table, std::slice::from_ref(&header));
+            // So it is if more columns have no names.
+            let numbered: String =
+                table.lines().zip(1..).map(|(line, number)| format!("{number},{line}\n")).collect();
+            let facts = Facts::read(Path::new("file"), numbered.as_bytes()).unwrap();
+            assert_eq!((facts.names.len(), facts.findings.len()), (0, 1), "{numbered}");
+        }
+        for left_out in ["Apple, Inc.", "printer", "AVM GmbH"] {
+            let table = rows(&["Lamp", left_out, "Kitchen tablet"]);
+            check(&table, &[("a4:83:e7:10:00:00", "Lamp"), ("a4:83:e7:10:00:02", "Kitchen tablet")]);
+            let facts = Facts::read(Path::new("file"), table.as_bytes()).unwrap();
+            assert_eq!(facts.findings, [Finding::VendorOrKind { text: left_out.into(), others: 0 }]);
+        }
+        check(&rows(&["Apple, Inc.", "Lamp"]), &[("a4:83:e7:10:00:01", "Lamp")]);
+        // Below `name,mac`, they are what a person calls the device.
+        check("mac,name\na4:83:e7:10:00:34,Printer\n", &[(COOK, "Printer")]);
     }
 
     /// In whatever language it is.
@@ -552,7 +605,7 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_is_skipped() {
-        check("\u{feff}a4:83:e7:4e:39:15,Phone\n", &[(ALICE, "Phone")]);
+        check("\u{feff}a4:83:e7:4e:39:15,Ann\n", &[(ALICE, "Ann")]);
         check("\u{feff}name,mac\r\nPhone,a4:83:e7:4e:39:15\r\n", &[(ALICE, "Phone")]);
     }
 

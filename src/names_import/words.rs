@@ -608,6 +608,20 @@ const KINDS: &[&str] = &[
     "telefon",
 ];
 
+/// Legal forms that end the names of companies, or stand in them before a country or another form.
+const LEGAL_FORMS: &[&str] =
+    &["inc", "incorporated", "ltd", "llc", "corp", "corporation", "corporate", "gmbh"];
+
+/// Other legal forms, which are words of names, too, unless they are the last one.
+const LAST_LEGAL_FORMS: &[&str] =
+    &["co", "limited", "plc", "ag", "kg", "oy", "oyj", "bv", "nv", "srl", "sarl", "pty", "pte"];
+
+/// Legal forms that are written with marks between the letters, without the last mark.
+const MARKED_LEGAL_FORMS: &[&str] = &[" b.v", " n.v", " s.a", " s.a.s", " s.r.l", " s.p.a", " k.k", " a/s"];
+
+/// Legal forms of languages that write no spaces.
+const UNSPACED_LEGAL_FORMS: &[&str] = &["有限公司", "株式会社", "주식회사"];
+
 /// Words of companies' names that registries and products shorten differently.
 const COMPANY: &[&str] = &[
     "inc",
@@ -617,6 +631,7 @@ const COMPANY: &[&str] = &[
     "co",
     "corp",
     "corporation",
+    "corporate",
     "company",
     "llc",
     "lp",
@@ -742,6 +757,21 @@ pub(super) fn is_vendor(text: &str, address: MacAddr) -> bool {
     first == of_text && text.split(' ').all(is_known)
 }
 
+/// Whether the text is the name of a company, by its legal form: `Acme Co., Ltd.`.
+pub(super) fn is_company(text: &str) -> bool {
+    let bare = bare(text);
+    // A form alone, or at the start, names no company.
+    let Some((_, rest)) = bare.split_once(' ') else {
+        return UNSPACED_LEGAL_FORMS.iter().any(|form| bare.contains(form));
+    };
+    let lower = text.to_lowercase();
+    let end = lower.trim_end_matches([' ', '.']);
+    rest.split(' ').any(|word| LEGAL_FORMS.contains(&word))
+        || rest.split(' ').next_back().is_some_and(|last| LAST_LEGAL_FORMS.contains(&last))
+        || MARKED_LEGAL_FORMS.iter().any(|form| end.ends_with(form))
+        || UNSPACED_LEGAL_FORMS.iter().any(|form| bare.contains(form))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -810,6 +840,28 @@ mod tests {
             assert!(!is_default_or_state(text), "{text}");
         }
         assert!(is_kind("Smart TV") && !is_kind("Kitchen tablet"));
+    }
+
+    #[test]
+    fn companies_are_known_by_their_legal_form() {
+        for text in [
+            "Apple, Inc.",
+            "Samsung Electronics Co.,Ltd",
+            "Samsung Electronics Co.,Ltd(THAILAND)",
+            "Intel Corporate",
+            "AVM GmbH",
+            "Acme GmbH & Co. KG",
+            "Nintendo Co.",
+            "Signify B.V.",
+            "Siemens AG",
+            "小米通讯技术有限公司",
+        ] {
+            assert!(is_company(text), "{text}");
+        }
+        for text in ["Lamp", "Kitchen tablet", "Inc.", "Co", "Lisa's A", "Cosima", "Limited edition lamp", ""]
+        {
+            assert!(!is_company(text), "{text}");
+        }
     }
 
     #[test]

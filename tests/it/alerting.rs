@@ -583,12 +583,16 @@ fn a_table_of_another_program_makes_no_device_of_several() {
          \"a4:83:e7:10:00:34\",\"Kitchen tablet\",\"Apple, Inc.\"\n"
     );
     std::fs::write(&table, rows).unwrap();
-    let list = format!("[{}]", toml_string(table.to_str().unwrap()));
+    let vendors = folder.path().join("vendors.csv");
+    std::fs::write(&vendors, format!("{VAN},\"Redpine Signals, Inc.\"\n{OTHER},Intel Corporate\n")).unwrap();
+    let [table, vendors] = [table, vendors].map(|path| toml_string(path.to_str().unwrap()));
+    let list = format!("[{table}, {vendors}]");
     let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config.set("names", "import", &list))
     else {
         return;
     };
     testbed.service.wait_for_log_event("name_file", &[("finding", "\"shared_name\"")]);
+    testbed.service.wait_for_log_event("name_file", &[("finding", "\"no_name_column\"")]);
     testbed.service.wait_for_log_event("names_imported", &[("added", "1")]);
     testbed.transmit(VAN, "Depot");
     testbed.ask_until(VAN, &format!("stats for {VAN}\n"));
