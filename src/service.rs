@@ -51,6 +51,9 @@ pub use watchdog::{Heartbeat, Watchdog, WatchedPart};
 /// How long the bot may take to finish what it is doing when the service stops.
 const BOT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long at a stop frames are recorded that wait: the service stops within five seconds, whatever waits.
+const RECORDER_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long the last lines of the log may take when a second signal ends the service at once.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -253,6 +256,7 @@ impl Service {
         self.start_name_importer();
         let outcome = self.run_until_stopped(readiness).await;
         info!(event = "stopping", "stopping");
+        self.recorder.discard_probes_after(RECORDER_DRAIN_TIMEOUT);
         self.systemd.notify_stopping();
         self.stop.cancel();
         stop_sources(&self.sources).await;

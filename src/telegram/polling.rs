@@ -26,8 +26,8 @@ use crate::status::{TelegramProblems, UpdateConflict, WaitsWith};
 const RECHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long updates in progress, and then the acknowledgement, may take when the service stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
-const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(2);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Polls for updates until `stop`.
 ///

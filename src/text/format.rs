@@ -54,10 +54,10 @@ pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
         100..6_000 => format!("{} min ago", seconds / 60),
         6_000..172_800 => format!("{} h ago", seconds / 3_600),
         172_800..1_814_400 => format!("{} days ago", seconds / 86_400),
-        // Months and years have their mean length in the Gregorian calendar.
-        1_814_400..5_259_492 => format!("{} weeks ago", seconds / 604_800),
-        5_259_492..63_113_904 => format!("{} months ago", seconds / 2_629_746),
-        _ => format!("{} years ago", seconds / 31_556_952),
+        1_814_400..5_270_400 => format!("{} weeks ago", seconds / 604_800),
+        // Twelve in 365 days.
+        5_270_400..63_072_000 => format!("{} months ago", seconds / 2_628_000),
+        _ => format!("{} years ago", seconds / 31_536_000),
     }
 }
 
@@ -144,9 +144,9 @@ mod tests {
             (21 * day, "3 weeks ago"),
             (60 * day, "8 weeks ago"),
             (61 * day, "2 months ago"),
-            (365 * day, "11 months ago"),
-            (730 * day, "23 months ago"),
-            (731 * day, "2 years ago"),
+            (365 * day, "12 months ago"),
+            (729 * day, "23 months ago"),
+            (730 * day, "2 years ago"),
             (3_653 * day, "10 years ago"),
         ] {
             assert_eq!(ago(seconds), shown);

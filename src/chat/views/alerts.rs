@@ -317,7 +317,7 @@ impl<'a> DeviceIdentity<'a> {
 enum EntryKey<'a> {
     Network(DeviceIdentity<'a>, &'a Ssid),
     Networks(DeviceIdentity<'a>, Vec<&'a Ssid>),
-    Presence(DeviceIdentity<'a>),
+    Presence(DeviceIdentity<'a>, Vec<&'a Ssid>),
 }
 
 impl<'a> EntryKey<'a> {
@@ -328,7 +328,7 @@ impl<'a> EntryKey<'a> {
                 Self::Network(device, &watch_match.ssid)
             }
             (None, Some(_)) => Self::Networks(device, alert.matches().map(|of| &of.ssid).collect()),
-            _ => Self::Presence(device),
+            _ => Self::Presence(device, alert.matches().map(|of| &of.ssid).collect()),
         }
     }
 }

@@ -28,7 +28,7 @@ pub(in crate::chat) fn clock_trusted(now: Timestamp, zone: Tz) -> Text {
 pub(in crate::chat) fn history(status: &Status, keeps: bool, now: Timestamp, zone: Tz) -> Text {
     let text = match status.log.and_then(|log| log.oldest) {
         Some(oldest) => {
-            Text::plain(format_args!("🗂 The log goes back to {}.", time_and_age(oldest, now, zone)))
+            Text::plain(format_args!("🗂 The oldest probe of the log: {}.", time_and_age(oldest, now, zone)))
         }
         None => Text::plain("🗂 The log has no probes yet."),
     };

@@ -255,7 +255,18 @@ impl PosixRule {
 
     /// The zone with this rule, if there is one.
     pub(super) fn zone(&self) -> Option<Tz> {
-        Sampled::at(self.changes(), |time| self.at(time)).zone(|_| None)
+        self.fixed_zone().or_else(|| Sampled::at(self.changes(), |time| self.at(time)).zone(|_| None))
+    }
+
+    /// The zone of a whole number of hours that never changes, in whose name the sign is that of the rule: west is positive.
+    fn fixed_zone(&self) -> Option<Tz> {
+        if self.daylight.is_some() || self.standard.offset % 3_600 != 0 {
+            return None;
+        }
+        match -self.standard.offset / 3_600 {
+            0 => Some(Tz::Etc__UTC),
+            west => format!("Etc/GMT{west:+}").parse().ok(),
+        }
     }
 
     /// The changes in the years that are compared.
@@ -375,6 +386,15 @@ mod tests {
         assert!(!agrees("CET-1CEST,M3.5.0,M10.4.0/3", Tz::Europe__Berlin));
         assert!(!agrees("CET-1CEST,M3.5.0/5,M10.5.0/3", Tz::Europe__Berlin));
         assert!(!agrees("CET-1", Tz::Europe__Berlin));
+    }
+
+    #[test]
+    fn a_rule_without_changes_is_a_zone_without_changes() {
+        let zone = |rule: &str| PosixRule::parse(rule).unwrap().zone();
+        assert_eq!(zone("<-03>3"), Some(Tz::Etc__GMTPlus3));
+        assert_eq!(zone("MSK-3"), Some(Tz::Etc__GMTMinus3));
+        assert_eq!(zone("UTC0"), Some(Tz::Etc__UTC));
+        assert!(zone("EST5EDT").is_some_and(|zone| !zone.name().starts_with("Etc/")));
     }
 
     #[test]

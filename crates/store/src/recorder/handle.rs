@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -100,6 +101,8 @@ pub(super) struct Shared {
     pub(super) pending_deletion: watch::Sender<Option<PendingDeletion>>,
     /// Asks the sources since when frames are captured without a gap.
     pub(super) capturing_since: OnceLock<CapturingSince>,
+    /// Set at a stop: when probes that still wait are left out.
+    pub(super) discards_from: OnceLock<Instant>,
 }
 
 impl Shared {
@@ -114,6 +117,7 @@ impl Shared {
             disk_error: watch::Sender::new(None),
             pending_deletion: watch::Sender::new(None),
             capturing_since: OnceLock::new(),
+            discards_from: OnceLock::new(),
             state: RwLock::new(state),
         }
     }
@@ -297,6 +301,12 @@ impl RecorderHandle {
         capturing_since: impl Fn(Timestamp) -> Option<Timestamp> + Send + Sync + 'static,
     ) {
         let _ = self.shared.capturing_since.set(Box::new(capturing_since));
+    }
+
+    /// Leaves out probes that are not recorded within `limit`, and counts them as those for which the queue had no room: a
+    /// stop does not wait for a flood.
+    pub fn discard_probes_after(&self, limit: Duration) {
+        let _ = self.shared.discards_from.set(Instant::now() + limit);
     }
 
     /// Asks the recorder to write everything and stop.

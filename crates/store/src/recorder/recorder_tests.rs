@@ -373,6 +373,22 @@ fn a_followed_device_leaves_once_frames_were_captured_long_enough() {
 }
 
 #[test]
+fn a_stop_leaves_out_probes_after_its_limit_and_counts_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (recorder, handle) = Recorder::open(settings(dir.path())).unwrap();
+    for number in 0..600 {
+        assert!(handle.try_record(captured(probe(number))).is_none());
+    }
+    let runtime = runtime();
+    handle.discard_probes_after(Duration::ZERO);
+    runtime.block_on(handle.stop());
+    recorder.run(runtime.handle()).unwrap();
+    assert_eq!(handle.losses().queue_full.load(Ordering::Relaxed), 600);
+    drop(handle);
+    assert_eq!(state_at_start(dir.path()).totals().probes, 0);
+}
+
+#[test]
 fn a_full_queue_gives_the_probe_back_and_counts_it() {
     let dir = tempfile::tempdir().unwrap();
     let rotation = Rotation { bytes: u64::MAX, age: Duration::MAX };

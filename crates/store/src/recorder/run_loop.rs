@@ -248,6 +248,9 @@ impl Recorder {
             state.prefetch(batch.iter().filter_map(Input::source));
             for input in batch.drain(..) {
                 match input {
+                    Input::Probe(_) if self.discards() => {
+                        self.shared.losses.queue_full.fetch_add(1, Ordering::Relaxed);
+                    }
                     Input::Probe(captured) => folded.has_alerts |= self.record_probe(&mut state, captured),
                     Input::Change(events, done) => self.apply(&mut state, &events, done, &mut folded),
                     Input::Sync(done) => folded.unsynced.push(done),
@@ -301,6 +304,11 @@ impl Recorder {
     }
 
     /// Records a probe; returns whether it raised an alert.
+    /// Whether the service stops and has no time left for probes.
+    fn discards(&self) -> bool {
+        self.shared.discards_from.get().is_some_and(|from| *from <= Instant::now())
+    }
+
     fn record_probe(&mut self, state: &mut State, captured: CapturedProbe) -> bool {
         let CapturedProbe { mut probe, elements } = captured;
         if let Some(elements) = elements
