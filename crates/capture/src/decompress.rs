@@ -4,6 +4,7 @@
 //!   compressed may come last. NUL bytes between parts are padding.
 //! - It streams: a pipe is decompressed as its bytes arrive, and memory is bounded whatever a file unpacks to: by the window
 //!   of the format, 32 KiB for gzip and at most 128 MiB for zstd.
+//! - A zstd frame with a longer window is refused as [`WindowTooLarge`].
 //! - A part that is cut is [`io::ErrorKind::UnexpectedEof`], one that is corrupt [`io::ErrorKind::InvalidData`]. What comes
 //!   before the damage is read first.
 
@@ -117,10 +118,19 @@ impl Read for Decompressor {
     }
 }
 
+/// A zstd frame needs a longer window than is read.
+#[derive(Debug, thiserror::Error)]
+#[error("its zstd data needs a window of more than 128 MiB")]
+pub(crate) struct WindowTooLarge;
+
 /// An error of the input itself as it is; one of what it holds as [`io::ErrorKind::InvalidData`], with the format.
 fn of_part(error: io::Error, compression: Compression) -> io::Error {
     if error.raw_os_error().is_some() || error.kind() == io::ErrorKind::UnexpectedEof {
         return error;
+    }
+    // The decoder tells its errors apart by their text only.
+    if compression == Compression::Zstd && error.to_string().contains("too much memory") {
+        return io::Error::new(io::ErrorKind::InvalidData, WindowTooLarge);
     }
     let why = format!("its {} data is corrupt ({error})", compression.name());
     io::Error::new(io::ErrorKind::InvalidData, why)

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
+use crate::decompress::WindowTooLarge;
 use crate::other_format::OtherFormat;
 
 /// Why a source cannot be opened or read to its end. [`CaptureError::remedy`] says what to do about it.
@@ -122,6 +123,9 @@ impl ReadError {
 impl From<io::Error> for ReadError {
     /// A decompressor's errors are those of the file that it unpacks.
     fn from(error: io::Error) -> Self {
+        if error.get_ref().is_some_and(|inner| inner.is::<WindowTooLarge>()) {
+            return Self::Other(OtherFormat::LARGE_WINDOW);
+        }
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::Truncated,
             io::ErrorKind::InvalidData => Self::Damaged(error.to_string()),

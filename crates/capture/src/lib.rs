@@ -49,6 +49,7 @@ mod counters;
 mod decompress;
 mod error;
 mod file;
+mod further_file;
 mod interruptible_reader;
 mod live;
 pub mod monitor;

@@ -86,6 +86,12 @@ impl OtherFormat {
     /// A tar archive, in which a capture may be.
     const TAR: Self = described("a tar archive", "unpack it first, as with `tar -xf FILE`");
 
+    /// A zstd frame that would take too much memory.
+    pub const LARGE_WINDOW: Self = Self {
+        name: "zstd data that needs a window larger than is read (128 MiB)",
+        remedy: "decompress it first: zstd -d --long=31 FILE",
+    };
+
     /// A compressed file in a compressed file.
     pub const COMPRESSED_TWICE: Self =
         described("compressed twice", "unpack it once, as with `gunzip FILE` or `unzstd FILE`");

@@ -8,6 +8,7 @@ use dot11::LinkType;
 
 use crate::byte_order::ByteOrder;
 use crate::error::{ReadError, link_type_name};
+use crate::further_file::{self, START_BYTES};
 use crate::pcapng::Pcapng;
 use crate::peek_reader::PeekReader;
 use crate::record::{MAX_FRAME_BYTES, NextRecord, Record};
@@ -34,6 +35,19 @@ pub(crate) struct PcapFile {
 }
 
 const HEADER_BYTES: usize = 24;
+
+impl PcapFormat {
+    /// Whether a record can start like this.
+    fn is_plausible(self, start: &[u8]) -> bool {
+        let [fraction, captured, original] = [4, 8, 12].map(|at| self.order.u32(start, at));
+        let (Some(fraction), Some(captured), Some(original)) = (fraction, captured, original) else {
+            return false;
+        };
+        fraction / self.units_per_us < 1_000_000
+            && (1..=MAX_FRAME_BYTES).contains(&captured)
+            && (captured..=MAX_FRAME_BYTES).contains(&original)
+    }
+}
 
 /// Whether these 16 bytes start a file, and no record: a record with this magic number for a time would claim that its
 /// frame had no bytes.
@@ -83,6 +97,25 @@ impl PcapFile {
         Ok(Self { reader, format, dlt, link_type: LinkType::from_dlt(dlt), has_fcs })
     }
 
+    /// Whether the end, another file or a record follows the next `length` bytes; what follows that record counts too, if it
+    /// is whole: the start of a file can pass for one record.
+    fn goes_on_after(&mut self, length: usize) -> Result<bool, ReadError> {
+        let format = self.format;
+        let begins = |start: &[u8]| start.is_empty() || is_header(start) || Pcapng::is_section(start);
+        let bytes = self.reader.peek(length + 16)?;
+        let Some(next) = bytes.get(length..) else { return Ok(false) };
+        if begins(next) {
+            return Ok(true);
+        }
+        if !format.is_plausible(next) {
+            return Ok(false);
+        }
+        let captured = format.order.u32(next, 8).unwrap_or(0) as usize;
+        let end = length + format.record_header_bytes + captured;
+        let after = self.reader.peek(end + 16)?.get(end..);
+        Ok(after.is_none_or(|after| begins(after) || after.len() < 16 || format.is_plausible(after)))
+    }
+
     /// The link type. A file that follows another may have none of 802.11; it has then that of bare frames.
     pub fn link_type(&self) -> LinkType {
         self.link_type.unwrap_or(LinkType::Ieee80211)
@@ -92,11 +125,46 @@ impl PcapFile {
         &mut self.reader
     }
 
-    /// Whether a record follows, and not the end or another file.
+    /// Whether a file begins like this with a header and a first record that can be true, or no record.
+    pub fn begins_plausibly(start: &[u8]) -> bool {
+        let Some(format) = Self::format(start).filter(|_| is_header(start)) else { return false };
+        let (snaplen, word) = (format.order.u32(start, 16), format.order.u32(start, 20));
+        snaplen.is_some_and(|snaplen| snaplen <= i32::MAX as u32)
+            && word.is_some_and(|word| word & 0x03ff_ffff <= 0xffff)
+            && start
+                .get(HEADER_BYTES..)
+                .is_some_and(|record| record.is_empty() || format.is_plausible(record))
+    }
+
+    /// Whether a record follows, and not the end or another file. Skips a torn record in which another file begins.
     pub fn is_at_record(&mut self) -> Result<bool, ReadError> {
         let start = self.reader.peek(16)?;
         let begins_file = is_header(start) || Pcapng::is_section(start);
-        Ok(!start.is_empty() && !begins_file)
+        if start.is_empty() || begins_file {
+            return Ok(false);
+        }
+        let Some(at) = self.file_in_torn_record()? else { return Ok(true) };
+        further_file::report(at);
+        self.reader.take(at)?;
+        Ok(false)
+    }
+
+    /// Where in the next record another file begins, if nothing that can be true follows the record.
+    fn file_in_torn_record(&mut self) -> Result<Option<usize>, ReadError> {
+        let format = self.format;
+        let captured = format.order.u32(self.reader.peek(16)?, 8).unwrap_or(0);
+        let claim = if captured > MAX_FRAME_BYTES { 0 } else { captured as usize };
+        let length = format.record_header_bytes + claim;
+        // What is not read yet is waited for only if the record holds a magic number: a stream's frame is not held back for
+        // the next one.
+        self.reader.peek(length)?;
+        let seen = self.reader.peek_buffered(length + 3);
+        if !seen.windows(4).any(|magic| Self::format(magic).is_some() || Pcapng::starts_with(magic)) {
+            return Ok(None);
+        }
+        let goes_on = captured <= MAX_FRAME_BYTES && self.goes_on_after(length)?;
+        let bytes = self.reader.peek(length + START_BYTES)?;
+        Ok(if goes_on { None } else { further_file::find(bytes, length) })
     }
 
     pub fn next(&mut self) -> NextRecord<'_> {

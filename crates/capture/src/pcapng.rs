@@ -17,6 +17,7 @@ use dot11::LinkType;
 
 use crate::byte_order::ByteOrder;
 use crate::error::{ReadError, link_type_name};
+use crate::further_file::{self, START_BYTES};
 use crate::pcap_file::PcapFile;
 use crate::peek_reader::PeekReader;
 use crate::record::{MAX_FRAME_BYTES, NextRecord, Record};
@@ -79,9 +80,37 @@ impl Pcapng {
         &mut self.reader
     }
 
-    /// Whether a packet follows, and not the end or a pcap file; takes the blocks before it.
+    /// Whether a file begins like this with a section header.
+    pub fn begins_plausibly(start: &[u8]) -> bool {
+        let order = start.get(8..12).and_then(section_order);
+        Self::is_section(start) && order.is_some_and(|order| order.u16(start, 12) == Some(1))
+    }
+
+    /// Whether a packet follows, and not the end or a pcap file; takes the blocks before it. Skips a torn packet block in
+    /// which another file begins.
     pub fn is_at_record(&mut self) -> Result<bool, ReadError> {
-        self.skip_to_packet().map(|packet| packet.is_some())
+        let length = match self.skip_to_packet() {
+            Ok(None) => return Ok(false),
+            Ok(Some((_, length))) => length,
+            // The block's own header is torn.
+            Err(error @ ReadError::Damaged(_)) => {
+                return if self.skip_to_file(12)? { Ok(false) } else { Err(error) };
+            }
+            Err(error) => return Err(error),
+        };
+        let order = self.order;
+        let end = self.reader.peek(length)?.get(length - 4..).and_then(|end| order.u32(end, 0));
+        let is_whole = end.is_some_and(|end| end as usize == length);
+        Ok(is_whole || !self.skip_to_file(length)?)
+    }
+
+    /// Skips to the file that begins within the next `length` bytes, if one does.
+    fn skip_to_file(&mut self, length: usize) -> Result<bool, ReadError> {
+        let bytes = self.reader.peek(length + START_BYTES)?;
+        let Some(at) = further_file::find(bytes, length) else { return Ok(false) };
+        further_file::report(at);
+        self.reader.take(at)?;
+        Ok(true)
     }
 
     /// Opens a file with 802.11 frames.

@@ -31,6 +31,12 @@ impl PeekReader {
         Ok(self.buffer.get(self.start..end).unwrap_or_default())
     }
 
+    /// The next `count` bytes, or as many of them as have been read already.
+    pub fn peek_buffered(&self, count: usize) -> &[u8] {
+        let end = self.end.min(self.start + count);
+        self.buffer.get(self.start..end).unwrap_or_default()
+    }
+
     /// Takes the next `count` bytes.
     pub fn take(&mut self, count: usize) -> Result<&[u8], ReadError> {
         if self.peek(count)?.len() < count {

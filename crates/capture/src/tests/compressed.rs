@@ -147,3 +147,15 @@ fn a_stream_is_decompressed_as_it_arrives() {
         assert!(ended.is_ok() && received == 1);
     }
 }
+
+/// A frame header with a window of 2 GiB, and one raw block.
+#[test]
+fn a_window_that_is_too_large_is_named_with_the_remedy() {
+    let large = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3, 0x21, 0, 0][..], b"text"].concat();
+    for file in [large.clone(), [zstd(&pcap(1)), large].concat()] {
+        let (_folder, path) = in_file(&file);
+        let error = read(&path).1.unwrap_err();
+        assert!(error.to_string().contains("a window larger than"), "{error}");
+        assert!(error.remedy().unwrap().contains("zstd -d --long=31"), "{error}");
+    }
+}

@@ -94,3 +94,29 @@ fn each_file_announces_its_own_fcs() {
     let counters = read(&path).1.unwrap();
     assert_eq!((counters.fcs_bad.load(Relaxed), counters.fcs_absent.load(Relaxed)), (1, 1));
 }
+
+/// The program that wrote the first file was killed, and another file was appended.
+#[test]
+fn a_file_after_a_torn_record_is_read_whole() {
+    for (first, one) in files() {
+        // A second record of each pcap file, or a second section.
+        let last = if one.starts_with(&[0x0a]) { &one[..] } else { &one[24..] };
+        for (second, other) in files() {
+            for cut in [1, 2, 3, 4, 5, 8, 9, 20] {
+                let both = [&one[..], &last[..last.len() - cut], &other, &other].concat();
+                check(&both, &[key(first), key(second), key(second)], None);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_that_holds_a_file_stays_one_frame() {
+    for (_, inner) in files() {
+        let holding = [&frame(2)[..], &inner].concat();
+        let file = LITTLE.pcap(MICROSECONDS, RADIOTAP, &[(2, 0, &holding), (3, 0, &frame(3))]);
+        let (_folder, path) = in_file(&file);
+        let counters = read(&path).1.unwrap();
+        assert_eq!(counters.frames.load(Relaxed), 2);
+    }
+}

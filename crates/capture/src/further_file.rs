@@ -1,0 +1,23 @@
+//! Finds the header of a further capture file inside a torn record: the program that wrote the first file was killed, and
+//! another file was appended.
+
+use crate::pcap_file::PcapFile;
+use crate::pcapng::Pcapng;
+
+/// How many bytes from the start of a file are needed to recognise it: its header, and that of its first record.
+pub(crate) const START_BYTES: usize = 40;
+
+/// Where in `bytes` the first further file begins, after the first byte and before `until`.
+pub(crate) fn find(bytes: &[u8], until: usize) -> Option<usize> {
+    (1..until.min(bytes.len())).find(|&at| {
+        let start = bytes.get(at..).unwrap_or_default();
+        PcapFile::begins_plausibly(start) || Pcapng::begins_plausibly(start)
+    })
+}
+
+/// Says that a record was dropped.
+pub(crate) fn report(at: usize) {
+    tracing::warn!(
+        "a record is torn: another capture file begins {at} bytes after its start; reading goes on there"
+    );
+}
