@@ -16,7 +16,7 @@ use store::state::{DEVICE_SHARDS, Flood, State};
 
 use crate::device_counts::DeviceCounts;
 use crate::text::format::{
-    age, is_possible, pluralize, reason, short_time, shown_bytes, shown_duration, shown_time, time_and_age,
+    age, pluralize, reason, short_time, shown_bytes, shown_duration, shown_time, time_and_age,
 };
 use crate::text::{Text, printable};
 use crate::vendor;
@@ -134,12 +134,12 @@ impl Status {
 /// whose clock was ahead.
 fn latest_probe(state: &State, now: Timestamp) -> Option<Timestamp> {
     let latest = state.totals().last_probe?;
-    if is_possible(latest, now) {
+    if latest.is_possible_at(now) {
         return Some(latest);
     }
     let rows = (0..DEVICE_SHARDS).flat_map(|shard| state.devices_of_shard(shard));
     let times = rows.filter_map(|row| row.summary()).map(|device| device.last_probe);
-    times.filter(|time| is_possible(*time, now)).max().or(Some(latest))
+    times.filter(|time| time.is_possible_at(now)).max().or(Some(latest))
 }
 
 /// The state of a source. The names in JSON are older than those here; scripts use them.

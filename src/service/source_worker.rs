@@ -33,7 +33,6 @@ use super::ServiceError;
 use super::watchdog::Heartbeat;
 use crate::config::ConfiguredSource;
 use crate::status::{HoppingFailure, SourceState, SourceStatus};
-use crate::text::format::is_possible;
 pub use frame_times::FrameTimes;
 use open_source::{OpenSource, SourceError};
 pub use probe_converter::{ProbeConverter, is_excluded};
@@ -200,7 +199,7 @@ impl SourceWorker {
     /// When its last frame was captured. If the clock that gave that time is wrong, its last probe tells.
     fn corrected(&self, last_frame: Option<Timestamp>) -> Option<Timestamp> {
         let is_right =
-            |time: &Timestamp| !self.clock.is_behind() && is_possible(*time, self.shared.recorder.now());
+            |time: &Timestamp| !self.clock.is_behind() && time.is_possible_at(self.shared.recorder.now());
         let last_probe = Some(self.last_probe.load(Ordering::Relaxed)).filter(|time| *time != i64::MIN);
         last_frame.filter(is_right).or(last_probe.map(Timestamp::from_micros)).or(last_frame)
     }

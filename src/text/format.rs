@@ -7,16 +7,6 @@ use store::event::{GroupId, Timestamp};
 
 use super::{MESSAGE_LIMIT, Text, printable, utf16_length};
 
-/// How far ahead of this machine's clock another may be.
-pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
-
-/// Whether something can have happened then, if it is `now`. Texts call other times unknown.
-pub(crate) fn is_possible(time: Timestamp, now: Timestamp) -> bool {
-    // Before 2000 nothing is possible; then the clock is not set.
-    (time >= Timestamp::YEAR_2000 || now < Timestamp::YEAR_2000)
-        && time <= now.saturating_add(CLOCK_TOLERANCE)
-}
-
 /// A phone that has no name.
 pub(crate) fn phone(id: GroupId) -> String {
     format!("phone {id}")
@@ -48,7 +38,7 @@ pub(crate) fn short_time(time: Timestamp, now: Timestamp, zone: Tz) -> String {
 pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
     let seconds = if time < now { now.abs_diff(time).as_secs() } else { 0 };
     match seconds {
-        _ if !is_possible(time, now) => "at an unknown time".to_owned(),
+        _ if !time.is_possible_at(now) => "at an unknown time".to_owned(),
         0..5 => "just now".to_owned(),
         5..100 => format!("{seconds} s ago"),
         100..6_000 => format!("{} min ago", seconds / 60),
@@ -63,7 +53,7 @@ pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
 
 /// How long before `now` a time was, with the time itself.
 pub(crate) fn time_and_age(time: Timestamp, now: Timestamp, zone: Tz) -> String {
-    match is_possible(time, now) {
+    match time.is_possible_at(now) {
         true => format!("{} ({})", age(time, now), shown_time(time, zone)),
         false => age(time, now),
     }

@@ -17,7 +17,6 @@ use store::state::{
 
 use super::phone::phone_name;
 use crate::device_counts::{DeviceCounts, RandomAddresses};
-use crate::text::format::is_possible;
 
 /// Entries of a page. A message has room for as many of the longest.
 pub const PAGE_ENTRIES: usize = 10;
@@ -125,7 +124,7 @@ pub fn devices(
 ) -> DevicePage {
     let now = recorder.now();
     let is_recent = |brief: &DeviceSummary| {
-        since.is_none_or(|since| brief.last_probe >= since && is_possible(brief.last_probe, now))
+        since.is_none_or(|since| brief.last_probe >= since && brief.last_probe.is_possible_at(now))
     };
     let phones = |group: &Group| since.map_or_else(|| group.phones(), |since| group.phones_since(since));
     collect_page(recorder, by, order, page, phones, |row| row.summary().filter(is_recent))
@@ -188,7 +187,7 @@ fn collect_page(
             let Some(brief) = summarize(row) else { continue };
             let device = merged.device_of(&state, row.address);
             // It is no newer than what has a time that is known.
-            let is_dated = is_possible(brief.last_probe, now);
+            let is_dated = brief.last_probe.is_possible_at(now);
             let listed = Listed { device, address: row.address, further_addresses: 0, is_dated, brief };
             match device {
                 Some(device) => merged.add(&state, device, listed),

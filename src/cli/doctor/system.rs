@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono_tz::Tz;
 use rustix::fs::{Access, access, statvfs};
@@ -26,9 +25,6 @@ const NET_RAW: u32 = 13;
 
 /// Free space in bytes below which the service cannot work, whatever is configured.
 const MIN_FREE_BYTES: u64 = 64 << 20;
-
-/// How far a probe may be ahead of the clock.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// How to grant the program both capabilities for good.
 const GRANT: &str =
@@ -281,7 +277,7 @@ pub(super) fn clock(found: &Clock) -> Finding {
         let summary = format!("it shows {today}, but this program was built on {built} or later");
         return Finding::broken(CHECK, summary, set_it);
     }
-    let ahead = found.last_probe.filter(|last| last.saturating_sub(CLOCK_TOLERANCE) > now);
+    let ahead = found.last_probe.filter(|last| last.saturating_sub(Timestamp::CLOCK_TOLERANCE) > now);
     if let Some(last) = ahead {
         let summary = format!("the latest probe is from {last}, but the clock shows {now}");
         return match found.is_synchronized {

@@ -11,8 +11,6 @@ use std::time::Duration;
 use store::event::Timestamp;
 use store::recorder::{CapturedProbe, RecorderHandle};
 
-use crate::text::format::is_possible;
-
 /// Frames at the beginning of a file that wait for a right time.
 const WAITING_LIMIT: usize = 4096;
 
@@ -39,7 +37,7 @@ impl FrameTimes {
     ) -> bool {
         let now = recorder.now();
         // Of a clock in doubt nobody knows what it is ahead of.
-        let is_known = is_possible(probe.probe.time, now) || recorder.clock_doubt().is_none();
+        let is_known = probe.probe.time.is_possible_at(now) || recorder.clock_doubt().is_none();
         self.take_at(probe, is_known.then_some(now), record)
     }
 
@@ -51,7 +49,7 @@ impl FrameTimes {
         mut record: impl FnMut(CapturedProbe) -> bool,
     ) -> bool {
         let time = probe.probe.time;
-        if now.is_none_or(|now| is_possible(time, now)) {
+        if now.is_none_or(|now| time.is_possible_at(now)) {
             self.last = Some(time);
             return self.release(|_| time, &mut record) && record(probe);
         }

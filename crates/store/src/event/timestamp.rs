@@ -20,6 +20,8 @@ impl Timestamp {
     /// The beginning of the year 2000. A time before it is of a clock that was never set, or stands for one that nobody
     /// knows.
     pub const YEAR_2000: Self = Self(946_684_800_000_000);
+    /// How far ahead of this machine's clock another may be.
+    pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
     const DAY_MICROS: u64 = 86_400_000_000;
     /// The microseconds of a minute.
     pub(crate) const MINUTE_MICROS: i64 = 60_000_000;
@@ -42,6 +44,13 @@ impl Timestamp {
     /// The date and time in UTC.
     pub fn to_utc(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.0).unwrap_or_default()
+    }
+
+    /// Whether something can have happened then, if it is `now`. Texts call other times unknown.
+    pub fn is_possible_at(self, now: Self) -> bool {
+        // Before 2000 nothing is possible; then the clock is not set.
+        (self >= Self::YEAR_2000 || now < Self::YEAR_2000)
+            && self <= now.saturating_add(Self::CLOCK_TOLERANCE)
     }
 
     /// The time `duration` earlier, or the first of year 0.
