@@ -303,12 +303,12 @@ impl Recorder {
         }
     }
 
-    /// Records a probe; returns whether it raised an alert.
     /// Whether the service stops and has no time left for probes.
     fn discards(&self) -> bool {
         self.shared.discards_from.get().is_some_and(|from| *from <= Instant::now())
     }
 
+    /// Records a probe; returns whether it raised an alert.
     fn record_probe(&mut self, state: &mut State, captured: CapturedProbe) -> bool {
         let CapturedProbe { mut probe, elements } = captured;
         if let Some(elements) = elements

@@ -180,6 +180,7 @@ mod tests {
         proposals.remove_chat(ChatId(100));
         assert!(proposals.find(ChatId(100), &proposal(1, 9, 8).change, at(8)).is_none());
     }
+
     #[test]
     fn a_proposal_is_asked_once_and_follows_its_phone() {
         let mut proposals = Proposals::default();
