@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::hour_histogram::HourHistogram;
-use crate::event::{Probe, Timestamp};
+use crate::event::Timestamp;
 use dot11::{ShortSsid, Signature, Ssid, measured_dbm};
 
 /// SSIDs that are kept for one address. Probes for further ones are only counted.
 pub const SSIDS_PER_ADDRESS: usize = 256;
 
 /// Short SSIDs that are kept for one address.
-const SHORT_SSIDS_PER_ADDRESS: usize = 64;
+pub(super) const SHORT_SSIDS_PER_ADDRESS: usize = 64;
 
 /// The statistics of one address, or of several that share a name ([`Device::merge`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,31 +96,6 @@ impl Device {
         }
     }
 
-    /// Counts a probe. The order of arrival does not matter: times are capture times.
-    pub(super) fn count(&mut self, probe: &Probe) {
-        self.probe_count += 1;
-        self.wildcard_count += u64::from(probe.is_wildcard());
-        self.hidden_count += u64::from(probe.is_hidden());
-        self.first_probe = self.first_probe.min(probe.time);
-        if probe.time >= self.last_probe {
-            self.signature = Some(probe.signature);
-        }
-        self.last_probe = self.last_probe.max(probe.time);
-        self.hours.add(probe.time);
-        if let Some(dbm) = probe.signal_dbm {
-            let signal = Signal::of(dbm, probe.time);
-            self.signal = Some(self.signal.map_or(signal, |before| before.merge(signal)));
-        }
-        for ssid in probe.names() {
-            if !increment(&mut self.ssids, ssid.into_owned(), SSIDS_PER_ADDRESS) {
-                self.probes_for_further_ssids += 1;
-            }
-        }
-        for short in probe.short_ssids() {
-            increment(&mut self.short_ssids, *short, SHORT_SSIDS_PER_ADDRESS);
-        }
-    }
-
     /// Adds the statistics of another address of the same device.
     #[must_use]
     pub fn merge(mut self, other: &Self) -> Self {
@@ -136,20 +111,10 @@ impl Device {
             (Some(one), Some(another)) => Some(one.merge(another)),
             (one, another) => one.or(another),
         };
-        for (ssid, count) in &other.ssids {
-            match self.ssids.binary_search_by(|(known, _)| known.cmp(ssid)) {
-                Ok(index) => self.ssids[index].1 += count,
-                Err(index) => self.ssids.insert(index, (ssid.clone(), *count)),
-            }
-        }
+        add_counts(&mut self.ssids, &other.ssids);
         self.probes_for_further_ssids += other.probes_for_further_ssids;
         self.hours = self.hours.merge(&other.hours);
-        for (short, count) in &other.short_ssids {
-            match self.short_ssids.binary_search_by_key(short, |(known, _)| *known) {
-                Ok(index) => self.short_ssids[index].1 += count,
-                Err(index) => self.short_ssids.insert(index, (*short, *count)),
-            }
-        }
+        add_counts(&mut self.short_ssids, &other.short_ssids);
         self
     }
 
@@ -164,14 +129,14 @@ impl Device {
     }
 }
 
-/// Counts one more of `key`, unless that would be one of more than `limit` keys; returns whether it did.
-fn increment<K: Ord>(counts: &mut Vec<(K, u64)>, key: K, limit: usize) -> bool {
-    match counts.binary_search_by(|(known, _)| known.cmp(&key)) {
-        Ok(index) => counts[index].1 += 1,
-        Err(_) if counts.len() >= limit => return false,
-        Err(index) => counts.insert(index, (key, 1)),
+/// Adds the counts of other keys and of the same.
+fn add_counts<K: Ord + Clone>(counts: &mut Vec<(K, u64)>, others: &[(K, u64)]) {
+    for (key, count) in others {
+        match counts.binary_search_by(|(known, _)| known.cmp(key)) {
+            Ok(index) => counts[index].1 += count,
+            Err(index) => counts.insert(index, (key.clone(), *count)),
+        }
     }
-    true
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::ops::Range;
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
-use super::device::{Device, SSIDS_PER_ADDRESS, Signal};
+use super::device::{Device, SHORT_SSIDS_PER_ADDRESS, SSIDS_PER_ADDRESS, Signal};
 use super::hour_histogram::{HOURS, HourHistogram};
 use super::table::{packed, push};
 use crate::event::{Probe, Timestamp};
@@ -132,29 +132,44 @@ pub(super) fn first_probe(probe: &Probe, into: &mut Vec<u8>) {
 /// Appends the packed statistics of `row` with one more probe to `into`. Returns `None` if the row cannot be read; then
 /// `into` ends with a part of them.
 pub(super) fn fold(row: &[u8], probe: &Probe, into: &mut Vec<u8>) -> Option<()> {
-    if probe.listed.is_some() {
-        // Rare, and more than one key.
-        let mut device: Device = postcard::from_bytes(row).ok()?;
-        device.count(probe);
-        push(&device, into);
-        return Some(());
-    }
     let mut rest = row;
     let mut header: DeviceHeader = take(&mut rest)?;
     header.fold(probe);
     push(&header, into);
 
-    let ssid = probe.ssid.named().map(Ssid::as_bytes);
-    let ssids = Counts::take(&mut rest, ssid)?;
-    ssids.encode_incremented(SSIDS_PER_ADDRESS, u64::MAX, into);
-    let probes_for_further: u64 = take(&mut rest)?;
-    push(&(probes_for_further + u64::from(ssids.exceeds_limit(SSIDS_PER_ADDRESS))), into);
+    if probe.listed.is_none() {
+        let ssid = probe.ssid.named().map(Ssid::as_bytes);
+        let ssids = Counts::take(&mut rest, ssid)?;
+        ssids.encode_incremented(SSIDS_PER_ADDRESS, u64::MAX, into);
+        let probes_for_further: u64 = take(&mut rest)?;
+        push(&(probes_for_further + u64::from(ssids.exceeds_limit(SSIDS_PER_ADDRESS))), into);
+    } else {
+        // Rare, and more than one key.
+        let (mut ssids, mut probes_for_further): (Vec<(Ssid, u64)>, u64) = take(&mut rest)?;
+        for ssid in probe.names() {
+            probes_for_further += u64::from(!increment(&mut ssids, ssid.into_owned(), SSIDS_PER_ADDRESS));
+        }
+        push(&(ssids, probes_for_further), into);
+    }
 
     let hours = Counts::take(&mut rest, Some(HourHistogram::hour_of(probe.time)))?;
     hours.encode_incremented(HOURS, u32::MAX.into(), into);
-    let short_ssids: Vec<(ShortSsid, u64)> = take(&mut rest)?;
+    let mut short_ssids: Vec<(ShortSsid, u64)> = take(&mut rest)?;
+    for short in probe.short_ssids() {
+        increment(&mut short_ssids, *short, SHORT_SSIDS_PER_ADDRESS);
+    }
     push(&short_ssids, into);
     Some(())
+}
+
+/// Counts one more of `key`, unless that would be one of more than `limit` keys; returns whether it did.
+fn increment<K: Ord>(counts: &mut Vec<(K, u64)>, key: K, limit: usize) -> bool {
+    match counts.binary_search_by(|(known, _)| known.cmp(&key)) {
+        Ok(index) => counts[index].1 += 1,
+        Err(_) if counts.len() >= limit => return false,
+        Err(index) => counts.insert(index, (key, 1)),
+    }
+    true
 }
 
 /// Appends to `into` the row with no time after `now`. Returns `None` if the row cannot be read.
@@ -233,6 +248,7 @@ fn take<'a, T: Deserialize<'a>>(rest: &mut &'a [u8]) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
 
     use proptest::collection::vec;
     use proptest::option;
@@ -242,6 +258,39 @@ mod tests {
     use crate::event::ListedNetworks;
     use dot11::RequestedSsid;
     use dot11::builder::FrameBuilder;
+
+    /// Reference implementation of `fold`.
+    fn count(device: &mut Device, probe: &Probe) {
+        let mut ssids: BTreeMap<_, _> = device.ssids.drain(..).collect();
+        for ssid in probe.names() {
+            if ssids.len() < SSIDS_PER_ADDRESS || ssids.contains_key(&*ssid) {
+                *ssids.entry(ssid.into_owned()).or_default() += 1;
+            } else {
+                device.probes_for_further_ssids += 1;
+            }
+        }
+        device.ssids.extend(ssids);
+        let mut short_ssids: BTreeMap<_, _> = device.short_ssids.drain(..).collect();
+        for short in probe.short_ssids() {
+            if short_ssids.len() < SHORT_SSIDS_PER_ADDRESS || short_ssids.contains_key(short) {
+                *short_ssids.entry(*short).or_default() += 1;
+            }
+        }
+        device.short_ssids.extend(short_ssids);
+        device.probe_count += 1;
+        device.wildcard_count += u64::from(probe.is_wildcard());
+        device.hidden_count += u64::from(probe.is_hidden());
+        device.first_probe = device.first_probe.min(probe.time);
+        if probe.time >= device.last_probe {
+            device.signature = Some(probe.signature);
+        }
+        device.last_probe = device.last_probe.max(probe.time);
+        device.hours.add(probe.time);
+        if let Some(dbm) = probe.signal_dbm {
+            let signal = Signal::of(dbm, probe.time);
+            device.signal = Some(device.signal.map_or(signal, |before| before.merge(signal)));
+        }
+    }
 
     fn probe(micros: i64, ssid: RequestedSsid, signal_dbm: Option<i8>) -> Probe {
         Probe {
@@ -257,7 +306,7 @@ mod tests {
             let mut next = b"before".to_vec();
             fold(&row, &probe, &mut next).unwrap();
             row = next.strip_prefix(b"before").unwrap().to_vec();
-            device.count(&probe);
+            count(&mut device, &probe);
             assert_eq!(postcard::from_bytes::<Device>(&row).unwrap(), device);
             assert_eq!(row, packed(&device));
         }
@@ -314,8 +363,9 @@ mod tests {
             FrameBuilder::new(MacAddr::BROADCAST).ssid_list(&[b"", b"\0", b"a", b"First", b"a"]).elements;
         let listed = ListedNetworks::of(&elements);
         let one = Probe { listed, ..probe(7, RequestedSsid::from_element(b"First"), None) };
-        let mut device = Device::before_first_probe(one.time);
-        device.count(&one);
+        let mut row = Vec::new();
+        first_probe(&one, &mut row);
+        let device: Device = postcard::from_bytes(&row).unwrap();
         assert_eq!((device.probe_count, device.wildcard_count, device.hidden_count), (1, 1, 1));
         assert_eq!(device.ssids(), [(Ssid::from("First"), 1), (Ssid::from("a"), 1)]);
         folds_as_unpacked(device, [one.clone(), one]);

@@ -24,7 +24,7 @@ impl HourHistogram {
         time.as_micros().div_euclid(HOUR_MICROS).rem_euclid(HOURS as i64) as u8
     }
 
-    /// Counts a probe of this time.
+    #[cfg(test)]
     pub(super) fn add(&mut self, time: Timestamp) {
         let probes = &mut self.0[usize::from(Self::hour_of(time))];
         *probes = probes.saturating_add(1);
