@@ -36,6 +36,9 @@ pub(crate) struct PcapFile {
 
 const HEADER_BYTES: usize = 24;
 
+/// The bytes of a record's header that all formats have, which tell it from the header of a file.
+const START_OF_RECORD: usize = 16;
+
 impl PcapFormat {
     /// Whether a record can start like this.
     fn is_plausible(self, start: &[u8]) -> bool {
@@ -47,6 +50,31 @@ impl PcapFormat {
             && (1..=MAX_FRAME_BYTES).contains(&captured)
             && (captured..=MAX_FRAME_BYTES).contains(&original)
     }
+
+    /// How many of the next bytes [`PcapFormat::goes_on`] needs, as far as these tell: also those of the record that follows
+    /// the next `length` bytes, and the start of what comes then.
+    fn bytes_to_go_on(self, bytes: &[u8], length: usize) -> usize {
+        let next = bytes.get(length..).filter(|next| self.is_plausible(next));
+        let captured = next.and_then(|next| self.order.u32(next, 8));
+        let record = captured.map_or(0, |captured| self.record_header_bytes + captured as usize);
+        length + record + START_OF_RECORD
+    }
+
+    /// Whether the end, another file or a record follows the first `length` of these bytes; what follows that record counts
+    /// too, if it is whole: the start of a file can pass for one record.
+    fn goes_on(self, bytes: &[u8], length: usize) -> bool {
+        let Some(next) = bytes.get(length..) else { return false };
+        if next.is_empty() || is_file(next) {
+            return true;
+        }
+        if !self.is_plausible(next) {
+            return false;
+        }
+        let end = self.bytes_to_go_on(bytes, length) - START_OF_RECORD;
+        bytes
+            .get(end..)
+            .is_none_or(|after| is_file(after) || after.len() < START_OF_RECORD || self.is_plausible(after))
+    }
 }
 
 /// Whether these 16 bytes start a file, and no record: a record with this magic number for a time would claim that its
@@ -55,6 +83,11 @@ fn is_header(start: &[u8]) -> bool {
     let Some(PcapFormat { order, .. }) = PcapFile::format(start) else { return false };
     let version = (order.u16(start, 4), order.u16(start, 6));
     version == (Some(2), Some(4)) && start.get(8..16) == Some(&[0; 8])
+}
+
+/// Whether a file of either format starts like this, and no record.
+fn is_file(start: &[u8]) -> bool {
+    is_header(start) || Pcapng::is_section(start)
 }
 
 /// Bits of the header's last word: the link type, and whether the four upper bits are the length of the frames' FCS in units
@@ -97,25 +130,6 @@ impl PcapFile {
         Ok(Self { reader, format, dlt, link_type: LinkType::from_dlt(dlt), has_fcs })
     }
 
-    /// Whether the end, another file or a record follows the next `length` bytes; what follows that record counts too, if it
-    /// is whole: the start of a file can pass for one record.
-    fn goes_on_after(&mut self, length: usize) -> Result<bool, ReadError> {
-        let format = self.format;
-        let begins = |start: &[u8]| start.is_empty() || is_header(start) || Pcapng::is_section(start);
-        let bytes = self.reader.peek(length + 16)?;
-        let Some(next) = bytes.get(length..) else { return Ok(false) };
-        if begins(next) {
-            return Ok(true);
-        }
-        if !format.is_plausible(next) {
-            return Ok(false);
-        }
-        let captured = format.order.u32(next, 8).unwrap_or(0) as usize;
-        let end = length + format.record_header_bytes + captured;
-        let after = self.reader.peek(end + 16)?.get(end..);
-        Ok(after.is_none_or(|after| begins(after) || after.len() < 16 || format.is_plausible(after)))
-    }
-
     /// The link type. A file that follows another may have none of 802.11; it has then that of bare frames.
     pub fn link_type(&self) -> LinkType {
         self.link_type.unwrap_or(LinkType::Ieee80211)
@@ -130,7 +144,7 @@ impl PcapFile {
         let Some(format) = Self::format(start).filter(|_| is_header(start)) else { return false };
         let (snaplen, word) = (format.order.u32(start, 16), format.order.u32(start, 20));
         snaplen.is_some_and(|snaplen| snaplen <= i32::MAX as u32)
-            && word.is_some_and(|word| word & 0x03ff_ffff <= 0xffff)
+            && word.is_some_and(|word| word & LINK_TYPE <= 0xffff)
             && start
                 .get(HEADER_BYTES..)
                 .is_some_and(|record| record.is_empty() || format.is_plausible(record))
@@ -138,9 +152,8 @@ impl PcapFile {
 
     /// Whether a record follows, and not the end or another file. Skips a torn record in which another file begins.
     pub fn is_at_record(&mut self) -> Result<bool, ReadError> {
-        let start = self.reader.peek(16)?;
-        let begins_file = is_header(start) || Pcapng::is_section(start);
-        if start.is_empty() || begins_file {
+        let start = self.reader.peek(START_OF_RECORD)?;
+        if start.is_empty() || is_file(start) {
             return Ok(false);
         }
         let Some(at) = self.file_in_torn_record()? else { return Ok(true) };
@@ -152,9 +165,15 @@ impl PcapFile {
     /// Where in the next record another file begins, if nothing that can be true follows the record.
     fn file_in_torn_record(&mut self) -> Result<Option<usize>, ReadError> {
         let format = self.format;
-        let captured = format.order.u32(self.reader.peek(16)?, 8).unwrap_or(0);
-        let claim = if captured > MAX_FRAME_BYTES { 0 } else { captured as usize };
-        let length = format.record_header_bytes + claim;
+        let captured = format.order.u32(self.reader.peek(START_OF_RECORD)?, 8).unwrap_or(0);
+        let is_possible = captured <= MAX_FRAME_BYTES;
+        let length = format.record_header_bytes + if is_possible { captured as usize } else { 0 };
+        // Nearly always what is read already tells that the file goes on. That is quicker than a search through the record.
+        let needed = format.bytes_to_go_on(self.reader.peek_buffered(length + START_OF_RECORD), length);
+        let seen = self.reader.peek_buffered(needed);
+        if is_possible && seen.len() == needed && format.goes_on(seen, length) {
+            return Ok(None);
+        }
         // What is not read yet is waited for only if the record holds a magic number: a stream's frame is not held back for
         // the next one.
         self.reader.peek(length)?;
@@ -162,9 +181,14 @@ impl PcapFile {
         if !seen.windows(4).any(|magic| Self::format(magic).is_some() || Pcapng::starts_with(magic)) {
             return Ok(None);
         }
-        let goes_on = captured <= MAX_FRAME_BYTES && self.goes_on_after(length)?;
+        if is_possible {
+            let needed = format.bytes_to_go_on(self.reader.peek(length + START_OF_RECORD)?, length);
+            if format.goes_on(self.reader.peek(needed)?, length) {
+                return Ok(None);
+            }
+        }
         let bytes = self.reader.peek(length + START_BYTES)?;
-        Ok(if goes_on { None } else { further_file::find(bytes, length) })
+        Ok(further_file::find(bytes, length))
     }
 
     pub fn next(&mut self) -> NextRecord<'_> {
