@@ -13,12 +13,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use super::device_row;
 use super::table::push;
 use crate::event::{Probe, Timestamp};
-use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
+use dot11::{MacAddr, RequestedSsid, Signature};
 
 /// Files that the rows are spread over.
 const BUCKETS: usize = 256;
@@ -32,12 +33,14 @@ const ADDRESSES_AT_A_TIME: usize = 256;
 type Address = [u8; 6];
 
 /// What is to be done with a row.
+#[derive(Serialize, Deserialize)]
 enum Note<'a> {
     Probe {
         time: Timestamp,
         signal_dbm: Option<i8>,
         signature: Signature,
-        ssid: RequestedSsid,
+        /// The body of the SSID element, if there is one.
+        ssid: Option<&'a [u8]>,
     },
     /// A probe with more than that, as JSON.
     ProbeWithLists(&'a [u8]),
@@ -45,14 +48,6 @@ enum Note<'a> {
     /// Compares it with that of another state, and removes it if it is equal.
     Compare(&'a [u8]),
 }
-
-/// The form of a note: the address, the kind, and the fields or the row.
-type ProbeFields<'a> = (i64, Option<i8>, u64, Option<&'a [u8]>);
-
-const PROBE: u8 = 0;
-const SET: u8 = 1;
-const COMPARE: u8 = 2;
-const PROBE_WITH_LISTS: u8 = 3;
 
 struct Bucket {
     file: File,
@@ -117,8 +112,13 @@ impl Spill {
             }
             return is_new;
         }
+        let ssid = match &probe.ssid {
+            RequestedSsid::Absent => None,
+            RequestedSsid::Wildcard => Some(&[][..]),
+            RequestedSsid::Named(ssid) => Some(ssid.as_bytes()),
+        };
         let (time, signal_dbm, signature) = (probe.time, probe.signal_dbm, probe.signature);
-        inner.note(address, &Note::Probe { time, signal_dbm, signature, ssid: probe.ssid.clone() });
+        inner.note(address, &Note::Probe { time, signal_dbm, signature, ssid });
         is_new
     }
 
@@ -236,7 +236,7 @@ impl Inner {
         }
         let Some(bucket) = self.buckets.get_mut(bucket_of(address)) else { return };
         let before = bucket.waiting.len();
-        push_note(address, note, &mut bucket.waiting);
+        push(&(address, note), &mut bucket.waiting);
         self.waiting_bytes += bucket.waiting.len() - before;
         if self.waiting_bytes > WAITING_BYTES {
             for bucket in 0..BUCKETS {
@@ -269,7 +269,9 @@ impl Inner {
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         let (mut notes, mut rest) = (Vec::new(), &waiting[..]);
         while !rest.is_empty() {
-            notes.push(take_note(&mut rest).map_err(invalid)?);
+            let note: (Address, Note<'_>);
+            (note, rest) = postcard::take_from_bytes(rest).map_err(invalid)?;
+            notes.push(note);
         }
         // The notes of an address stay in their order.
         notes.sort_by_key(|(address, _)| *address);
@@ -307,10 +309,11 @@ impl Inner {
     ) -> bool {
         match note {
             Note::Probe { time, signal_dbm, signature, ssid } => {
+                let ssid = ssid.map_or(RequestedSsid::Absent, RequestedSsid::from_element);
                 let probe = Probe {
                     signal_dbm: *signal_dbm,
                     signature: *signature,
-                    ..Probe::example(MacAddr::new(address), ssid.clone(), time.as_micros())
+                    ..Probe::example(MacAddr::new(address), ssid, time.as_micros())
                 };
                 fold_probe(&probe, (is_there, row), folded);
                 true
@@ -390,52 +393,6 @@ fn hidden_file(folder: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
     fs::remove_file(path)?;
     Ok(file)
-}
-
-fn push_note(address: Address, note: &Note<'_>, bytes: &mut Vec<u8>) {
-    match note {
-        Note::Probe { time, signal_dbm, signature, ssid } => {
-            let ssid = match ssid {
-                RequestedSsid::Absent => None,
-                RequestedSsid::Wildcard => Some(&[][..]),
-                RequestedSsid::Named(ssid) => Some(ssid.as_bytes()),
-            };
-            let fields: ProbeFields<'_> = (time.as_micros(), *signal_dbm, signature.as_u64(), ssid);
-            push(&(address, PROBE, fields), bytes);
-        }
-        Note::ProbeWithLists(json) => push(&(address, PROBE_WITH_LISTS, json), bytes),
-        Note::Set(row) => push(&(address, SET, row), bytes),
-        Note::Compare(row) => push(&(address, COMPARE, row), bytes),
-    }
-}
-
-fn take_note<'a>(bytes: &mut &'a [u8]) -> Result<(Address, Note<'a>), postcard::Error> {
-    let ((address, kind), rest) = postcard::take_from_bytes::<(Address, u8)>(bytes)?;
-    let note;
-    (note, *bytes) = match kind {
-        PROBE => {
-            let ((time, signal_dbm, signature, ssid), rest) =
-                postcard::take_from_bytes::<ProbeFields<'a>>(rest)?;
-            let ssid = match ssid {
-                None => RequestedSsid::Absent,
-                Some([]) => RequestedSsid::Wildcard,
-                Some(ssid) => RequestedSsid::Named(Ssid::new(ssid)),
-            };
-            let (time, signature) = (Timestamp::from_micros(time), Signature::from_u64(signature));
-            (Note::Probe { time, signal_dbm, signature, ssid }, rest)
-        }
-        kind => {
-            let (row, rest) = postcard::take_from_bytes::<&'a [u8]>(rest)?;
-            let note = match kind {
-                SET => Note::Set(row),
-                COMPARE => Note::Compare(row),
-                PROBE_WITH_LISTS => Note::ProbeWithLists(row),
-                _ => return Err(postcard::Error::DeserializeBadEncoding),
-            };
-            (note, rest)
-        }
-    };
-    Ok((address, note))
 }
 
 /// The rows, in their order. They end at one that cannot be read.
