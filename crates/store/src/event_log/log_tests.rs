@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::test_disk::BadSectors;
+use super::test_disk::FaultyDisk;
 use super::*;
 use crate::event::{Event, EventKind, Offset, Probe};
 use dot11::{MacAddr, RequestedSsid};
@@ -576,7 +576,7 @@ fn a_bad_sector_in_the_last_segment_costs_its_own_events_alone() {
             _ => vec![(0, length)],
         };
         let bad: Vec<std::ops::Range<u64>> = bad.into_iter().map(|(start, end)| start..end).collect();
-        let disk = BadSectors::default();
+        let disk = FaultyDisk::default();
         let name = path.file_name().unwrap().to_str().unwrap();
         bad.iter().for_each(|bad| disk.add(name, bad.clone()));
         let is_bad = |line: &std::ops::Range<u64>| {
@@ -617,7 +617,7 @@ fn a_bad_sector_in_the_last_segment_costs_its_own_events_alone() {
 fn a_read_that_fails_for_a_while_costs_nothing() {
     for count in 1..40 {
         let (folder, _) = open_log(EVENTS);
-        let disk = BadSectors::default();
+        let disk = FaultyDisk::default();
         disk.fail_reads(count);
         let log = std::iter::repeat_with(|| recover_on(Arc::new(disk.clone()), folder.path()))
             .take(50)
@@ -639,7 +639,7 @@ fn a_bad_sector_in_a_sealed_segment_prevents_no_start() {
                 files(folder.path(), ".ndjson").iter().for_each(|open| fs::remove_file(open).unwrap());
             }
             let Some(path) = sealed.get(segment) else { continue };
-            let disk = BadSectors::default();
+            let disk = FaultyDisk::default();
             disk.add(path.file_name().unwrap().to_str().unwrap(), 0..1);
             let mut log = recover_on(Arc::new(disk.clone()), folder.path()).unwrap();
             let (events, damage) = read_damaged(&log);

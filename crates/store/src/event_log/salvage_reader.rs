@@ -79,7 +79,7 @@ impl Read for SalvageReader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_disk::BadSectors;
+    use super::super::test_disk::FaultyDisk;
     use super::super::vfs::{OpenMode, Vfs};
     use super::*;
 
@@ -91,7 +91,7 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let length = bytes.len() as u64;
         for bad in [0..1, 5000..5001, 8191..8193, 4096..40_000, length - 1..length, 0..length] {
-            let disk = BadSectors::default();
+            let disk = FaultyDisk::default();
             disk.add("file", bad.clone());
             for size in [1 << 16, 5000, 7] {
                 let file = disk.open(&path, OpenMode::Read).unwrap();
@@ -114,7 +114,7 @@ mod tests {
                 assert!(lost.iter().all(|at| matches!(read[*at], 0 | b'\n')));
             }
         }
-        let file = BadSectors::default().open(&path, OpenMode::Read).unwrap();
+        let file = FaultyDisk::default().open(&path, OpenMode::Read).unwrap();
         let mut read = Vec::new();
         SalvageReader::new(file, 1000).read_to_end(&mut read).unwrap();
         assert_eq!(read, bytes[..1000]);

@@ -1,9 +1,9 @@
-//! A disk with bad sectors, for tests: the files of a folder, parts of which cannot be read.
+//! A disk with faults, for tests: parts of its files cannot be read, reads fail for a while, or whatever is written.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -15,17 +15,43 @@ const BLOCK: u64 = 4096;
 type NamedBlocks = (String, Range<u64>);
 type BlocksOfFile = (FileId, Range<u64>);
 
-/// Clones share one disk. The sectors belong to the file: it may be renamed.
+/// Clones share one disk.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct BadSectors {
+pub(crate) struct FaultyDisk {
+    /// Bad sectors. They belong to the file: it may be renamed.
     bad: Arc<Mutex<Vec<NamedBlocks>>>,
     /// The files that have them, once they were opened by their name.
     files: Arc<Mutex<Vec<BlocksOfFile>>>,
-    /// So many reads of any file fail.
-    failing_reads: Arc<AtomicU64>,
+    faults: Arc<Faults>,
 }
 
-impl BadSectors {
+/// What fails of any file.
+#[derive(Debug, Default)]
+struct Faults {
+    /// So many reads.
+    reads: AtomicU64,
+    /// What changes a file, and what passes changes to the disk.
+    writes: AtomicBool,
+}
+
+impl Faults {
+    fn of_read(&self) -> io::Result<()> {
+        let take = |left: u64| left.checked_sub(1);
+        match self.reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) {
+            Ok(_) => Err(failure()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn of_write(&self) -> io::Result<()> {
+        match self.writes.load(Ordering::SeqCst) {
+            true => Err(failure()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl FaultyDisk {
     /// Makes these bytes of the file of this name unreadable, with those that share a block with them.
     pub(crate) fn add(&self, name: &str, bytes: Range<u64>) {
         let blocks = bytes.start / BLOCK * BLOCK..bytes.end.next_multiple_of(BLOCK);
@@ -34,16 +60,20 @@ impl BadSectors {
 
     /// Has the next reads fail.
     pub(crate) fn fail_reads(&self, count: u64) {
-        self.failing_reads.store(count, Ordering::SeqCst);
+        self.faults.reads.store(count, Ordering::SeqCst);
+    }
+
+    /// Has writes fail from now on, or no longer.
+    pub(crate) fn fail_writes(&self, fail: bool) {
+        self.faults.writes.store(fail, Ordering::SeqCst);
     }
 }
 
 #[derive(Debug)]
 struct File {
     file: Box<dyn VfsFile>,
-    position: u64,
     bad: Vec<Range<u64>>,
-    failing_reads: Arc<AtomicU64>,
+    faults: Arc<Faults>,
 }
 
 fn failure() -> io::Error {
@@ -52,33 +82,32 @@ fn failure() -> io::Error {
 
 impl Read for File {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let take = |left: u64| left.checked_sub(1);
-        if self.failing_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() {
-            return Err(failure());
-        }
-        let end = self.file.length()?.min(self.position + buffer.len() as u64);
-        let ahead = self.bad.iter().filter(|bad| bad.start < end && self.position < bad.end);
+        self.faults.of_read()?;
+        let position = self.file.stream_position()?;
+        let end = self.file.length()?.min(position + buffer.len() as u64);
+        let ahead = self.bad.iter().filter(|bad| bad.start < end && position < bad.end);
         let until = ahead.map(|bad| bad.start).min().unwrap_or(end);
-        if until < end && until <= self.position {
+        if until < end && until <= position {
             return Err(failure());
         }
-        let count = usize::try_from(until.saturating_sub(self.position)).unwrap();
-        self.file.seek(SeekFrom::Start(self.position))?;
-        let read = self.file.read(&mut buffer[..count])?;
-        self.position += read as u64;
-        Ok(read)
+        let count = usize::try_from(until.saturating_sub(position)).unwrap();
+        self.file.read(&mut buffer[..count])
     }
 }
 
 impl Seek for File {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.position = self.file.seek(to)?;
-        Ok(self.position)
+        self.file.seek(to)
     }
 }
 
 impl Write for File {
+    /// What fails writes half of it.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(error) = self.faults.of_write() {
+            let _ = self.file.write(&bytes[..bytes.len() / 2]);
+            return Err(error);
+        }
         self.file.write(bytes)
     }
 
@@ -97,24 +126,28 @@ impl VfsFile for File {
     }
 
     fn set_length(&self, bytes: u64) -> io::Result<()> {
+        self.faults.of_write()?;
         self.file.set_length(bytes)
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.faults.of_write()?;
         self.file.sync_data()
     }
 
     fn sync_all(&self) -> io::Result<()> {
+        self.faults.of_write()?;
         self.file.sync_all()
     }
 }
 
-impl Vfs for BadSectors {
+impl Vfs for FaultyDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         OsVfs.create_dir(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.faults.of_write()?;
         OsVfs.sync_dir(dir)
     }
 
@@ -137,7 +170,7 @@ impl Vfs for BadSectors {
             !is_it
         });
         let bad = files.iter().filter(|(of, _)| *of == id).map(|(_, bad)| bad.clone()).collect();
-        Ok(Box::new(File { file, position: 0, bad, failing_reads: Arc::clone(&self.failing_reads) }))
+        Ok(Box::new(File { file, bad, faults: Arc::clone(&self.faults) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -1,120 +1,17 @@
 //! What a recorder makes of a disk that fails, and of files that somebody damages or removes.
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::recorder_tests::{
     Running, address, captured, check, no_progress, probe, recorded, segments, settings, state_at_start,
 };
 use super::*;
 use crate::event::{Event, EventKind, NamedBy};
-use crate::event_log::test_disk::BadSectors;
-use crate::event_log::{FileId, FileMetadata, OpenMode, OsVfs, Rotation, Vfs, VfsFile};
-
-/// A file system on which writes fail while the flag is set.
-#[derive(Debug, Clone, Default)]
-struct FailingVfs(Arc<AtomicBool>);
-
-#[derive(Debug)]
-struct FailingFile(Box<dyn VfsFile>, Arc<AtomicBool>);
-
-fn outcome(fails: &AtomicBool) -> io::Result<()> {
-    match fails.load(Ordering::SeqCst) {
-        true => Err(io::Error::from_raw_os_error(5)),
-        false => Ok(()),
-    }
-}
-
-impl io::Read for FailingFile {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl io::Seek for FailingFile {
-    fn seek(&mut self, position: io::SeekFrom) -> io::Result<u64> {
-        self.0.seek(position)
-    }
-}
-
-impl io::Write for FailingFile {
-    /// What fails writes half of it.
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        if let Err(error) = outcome(&self.1) {
-            let _ = self.0.write(&buffer[..buffer.len() / 2]);
-            return Err(error);
-        }
-        self.0.write(buffer)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-impl VfsFile for FailingFile {
-    fn length(&self) -> io::Result<u64> {
-        self.0.length()
-    }
-
-    fn id(&self) -> io::Result<FileId> {
-        self.0.id()
-    }
-
-    fn set_length(&self, bytes: u64) -> io::Result<()> {
-        outcome(&self.1)?;
-        self.0.set_length(bytes)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        outcome(&self.1)?;
-        self.0.sync_data()
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
-        outcome(&self.1)?;
-        self.0.sync_all()
-    }
-}
-
-impl Vfs for FailingVfs {
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        OsVfs.create_dir(dir)
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        outcome(&self.0)?;
-        OsVfs.sync_dir(dir)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        OsVfs.list(dir)
-    }
-
-    fn metadata(&self, path: &Path) -> io::Result<FileMetadata> {
-        OsVfs.metadata(path)
-    }
-
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn VfsFile>> {
-        Ok(Box::new(FailingFile(OsVfs.open(path, mode)?, Arc::clone(&self.0))))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        OsVfs.rename(from, to)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        OsVfs.remove_file(path)
-    }
-
-    fn set_modified(&self, path: &Path, time: SystemTime) -> io::Result<()> {
-        OsVfs.set_modified(path, time)
-    }
-}
+use crate::event_log::Rotation;
+use crate::event_log::test_disk::FaultyDisk;
 
 #[test]
 fn damage_in_the_log_is_reported_once_and_costs_nothing_else() {
@@ -181,12 +78,12 @@ fn the_state_is_made_again_from_the_log_whatever_is_wrong_with_the_store() {
 #[test]
 fn while_the_disk_fails_probes_wait_and_changes_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let vfs = FailingVfs::default();
-    let running = Running::start(RecorderSettings { vfs: Arc::new(vfs.clone()), ..settings(dir.path()) });
+    let disk = FaultyDisk::default();
+    let running = Running::start(RecorderSettings { vfs: Arc::new(disk.clone()), ..settings(dir.path()) });
     running.use_everything();
     running.record((0..20).map(probe));
     assert_eq!(running.handle.disk_error(), None);
-    vfs.0.store(true, Ordering::SeqCst);
+    disk.fail_writes(true);
     (20..40).for_each(|number| running.handle.record(captured(probe(number))).unwrap());
     let synced = running.runtime.block_on(running.handle.sync());
     assert!(matches!(synced, Err(ChangeError::NotOnDiskYet(_))), "{synced:?}");
@@ -203,7 +100,7 @@ fn while_the_disk_fails_probes_wait_and_changes_are_refused() {
     let waits = running.runtime.block_on(running.handle.change(handled));
     assert!(matches!(waits, Err(ChangeError::NotOnDiskYet(_))), "{waits:?}");
     assert!(running.handle.state().chats().was_handled(6));
-    vfs.0.store(false, Ordering::SeqCst);
+    disk.fail_writes(false);
     let mut disk_error = running.handle.subscribe_disk_error();
     assert!(running.in_time(disk_error.wait_for(Option::is_none)).is_ok());
     running.change(name);
@@ -240,7 +137,7 @@ fn a_log_that_somebody_deletes_under_the_recorder_costs_the_state_nothing() {
 #[test]
 fn a_bad_sector_in_the_open_segment_costs_the_state_nothing_and_is_counted() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = BadSectors::default();
+    let disk = FaultyDisk::default();
     let on_disk = || RecorderSettings {
         vfs: Arc::new(disk.clone()),
         rotation: Rotation { bytes: u64::MAX, age: Duration::MAX },
