@@ -163,9 +163,11 @@ pub fn look_up(state: &State, query: &str) -> LookupResult {
                 Some(_) => Vec::new(),
                 None => phones.into_iter().filter_map(|phone| phone_report(state, phone)).collect(),
             };
+            let networks = device.short_ssids().iter().map(|(short_ssid, _)| *short_ssid);
+            let networks = state.networks_with_short_ssids(networks);
             let short_ssids = device.short_ssids().iter().map(|&(short_ssid, count)| {
-                let networks = state.networks_with_short_ssid(short_ssid);
-                ShortSsidReport { short_ssid, count, probably: networks.into_iter().cloned().collect() }
+                let probably = networks.get(&short_ssid).into_iter().flatten().copied().cloned().collect();
+                ShortSsidReport { short_ssid, count, probably }
             });
             let short_ssids = short_ssids.collect();
             let report = DeviceReport { query, name, phone, namesakes, addresses, device, hint, short_ssids };

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,8 +146,9 @@ impl State {
         let own = probe.ssid.named();
         let mut listed: Vec<(Cow<'_, Ssid>, bool)> =
             probe.names().filter(|ssid| own != Some(&**ssid)).map(|ssid| (ssid, false)).collect();
+        let with_short_ssid = self.networks_with_short_ssids(probe.short_ssids().iter().copied());
         for short in probe.short_ssids() {
-            for ssid in self.networks_with_short_ssid(*short) {
+            for ssid in with_short_ssid.get(short).into_iter().flatten().copied() {
                 if own != Some(ssid) && listed.iter().all(|(known, _)| **known != *ssid) {
                     listed.push((Cow::Borrowed(ssid), true));
                 }
@@ -164,11 +165,23 @@ impl State {
         decisions
     }
 
-    /// The watched and the known networks that this may be the Short SSID of; of the known ones, some if there are many.
-    pub fn networks_with_short_ssid(&self, short: ShortSsid) -> BTreeSet<&Ssid> {
-        let watched = self.watches.iter().map(|(ssid, _, _)| ssid);
-        let watched = watched.filter(|ssid| ShortSsid::of(ssid) == short && !ssid.is_hidden());
-        watched.chain(self.networks.with_short_ssid(short)).collect()
+    /// The watched and the known networks that each of these may be the Short SSID of; of the known ones, some if there
+    /// are many.
+    pub fn networks_with_short_ssids(
+        &self,
+        short_ssids: impl Iterator<Item = ShortSsid>,
+    ) -> BTreeMap<ShortSsid, BTreeSet<&Ssid>> {
+        let known = |short| self.networks.with_short_ssid(short).collect();
+        let mut networks: BTreeMap<_, BTreeSet<_>> = short_ssids.map(|short| (short, known(short))).collect();
+        if networks.is_empty() {
+            return networks;
+        }
+        for (ssid, _, _) in self.watches.iter().filter(|(ssid, _, _)| !ssid.is_hidden()) {
+            if let Some(of_short) = networks.get_mut(&ShortSsid::of(ssid)) {
+                of_short.insert(ssid);
+            }
+        }
+        networks
     }
 
     fn decide_watch_matches<'a>(
