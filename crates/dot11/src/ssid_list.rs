@@ -20,7 +20,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::element::{Element, Elements};
-use crate::hex::{hex, unhex};
+use crate::hex::unhex;
 use crate::ssid::Ssid;
 
 /// The most SSIDs that an SSID List can have: each takes two bytes at least.
@@ -85,7 +85,7 @@ impl Serialize for ShortSsid {
     /// Eight hex digits; a `u32` in binary formats.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.serialize_str(&hex(&self.0.to_be_bytes()))
+            serializer.collect_str(self)
         } else {
             serializer.serialize_u32(self.0)
         }

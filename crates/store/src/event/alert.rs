@@ -70,7 +70,7 @@ pub enum AlertDecision {
         /// The network.
         ssid: Ssid,
         /// Whether the frame has only its Short SSID, which other networks may share.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_short: bool,
         /// What it means for the chat.
         #[serde(rename = "alert")]
@@ -107,11 +107,6 @@ impl AlertDecision {
             other => other,
         }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// Why a visitor is taken for a stranger.

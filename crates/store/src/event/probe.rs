@@ -92,8 +92,7 @@ impl Probe {
     /// The names of the networks that it asks for, each once: first that of the SSID element, then those of the list.
     pub fn names(&self) -> impl Iterator<Item = Cow<'_, Ssid>> {
         let own = self.ssid.named();
-        let listed = self.listed_ssids().map(RequestedSsid::from_element);
-        let listed = listed.filter_map(move |requested| match requested {
+        let listed = self.listed().filter_map(move |requested| match requested {
             RequestedSsid::Named(ssid) if !ssid.is_hidden() && own != Some(&ssid) => Some(Cow::Owned(ssid)),
             _ => None,
         });
@@ -102,13 +101,12 @@ impl Probe {
 
     /// Whether it asks for any network, alone or among others.
     pub fn is_wildcard(&self) -> bool {
-        self.ssid == RequestedSsid::Wildcard || self.listed_ssids().any(<[u8]>::is_empty)
+        self.ssid == RequestedSsid::Wildcard || self.listed().any(|ssid| ssid == RequestedSsid::Wildcard)
     }
 
     /// Whether it asks for a hidden network, alone or among others ([`Ssid::is_hidden`]).
     pub fn is_hidden(&self) -> bool {
-        self.ssid.is_hidden()
-            || self.listed_ssids().any(|ssid| !ssid.is_empty() && ssid.iter().all(|byte| *byte == 0))
+        self.ssid.is_hidden() || self.listed().any(|ssid| ssid.is_hidden())
     }
 
     /// The Short SSIDs of networks that it does not name.
@@ -116,8 +114,8 @@ impl Probe {
         self.listed.as_deref().map_or(&[], |listed| &listed.short_ssids)
     }
 
-    fn listed_ssids(&self) -> impl Iterator<Item = &[u8]> {
-        self.listed.iter().flat_map(|listed| listed.ssids.iter())
+    fn listed(&self) -> impl Iterator<Item = RequestedSsid> {
+        self.listed.iter().flat_map(|listed| listed.ssids.iter()).map(RequestedSsid::from_element)
     }
 
     /// When the frame was captured, corrected for a clock that was wrong.

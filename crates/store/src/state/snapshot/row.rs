@@ -256,7 +256,7 @@ pub(in crate::state) struct AlertJson {
     presence: Option<Presence>,
     #[serde(default)]
     is_known: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_short: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     more_matches: Vec<WatchMatch>,
@@ -427,11 +427,6 @@ impl SnapshotRow {
             }
         }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
