@@ -43,8 +43,8 @@ enum Input {
 }
 
 impl Capture {
-    /// Opens a source. A file or stream may be compressed with gzip or zstd. For standard input, named pipes and commands, waits for the first bytes. Discards what a
-    /// command writes to standard error.
+    /// Opens a source. A file or stream may be compressed with gzip or zstd. For standard input, named pipes and
+    /// commands, waits for the first bytes. Discards what a command writes to standard error.
     ///
     /// # Errors
     ///

@@ -2,11 +2,11 @@
 //!
 //! - Compressed parts may follow each other, of either format, as appending to a file makes them. A part that is not
 //!   compressed may come last. NUL bytes between parts are padding.
-//! - It streams: a pipe is decompressed as its bytes arrive, and memory is bounded whatever a file unpacks to: by the window
-//!   of the format, 32 KiB for gzip and at most 128 MiB for zstd.
+//! - It streams: a pipe is decompressed as its bytes arrive, and memory is bounded whatever a file unpacks to: by the
+//!   window of the format, 32 KiB for gzip and at most 128 MiB for zstd.
 //! - A zstd frame with a longer window is refused as [`WindowTooLarge`].
-//! - A part that is cut is [`io::ErrorKind::UnexpectedEof`], one that is corrupt [`io::ErrorKind::InvalidData`]. What comes
-//!   before the damage is read first.
+//! - A part that is cut is [`io::ErrorKind::UnexpectedEof`], one that is corrupt [`io::ErrorKind::InvalidData`]. What
+//!   comes before the damage is read first.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};

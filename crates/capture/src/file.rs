@@ -1,7 +1,8 @@
 //! Opens a capture file in the format that its first bytes announce, compressed or not.
 //!
-//! Where a record could begin, another file may begin instead: a pcap file of another byte order, resolution or link type, or
-//! a pcapng file. Nothing else there looks like the header of one: its first record would claim no bytes, or too many.
+//! Where a record could begin, another file may begin instead: a pcap file of another byte order, resolution or link
+//! type, or a pcapng file. Nothing else there looks like the header of one: its first record would claim no bytes, or
+//! too many.
 
 use std::io::{self, BufRead};
 
@@ -100,8 +101,8 @@ impl Format {
         Err(what_it_is(reader)?)
     }
 
-    /// Skips to the next record. A file in the middle of the input, as appending to a file makes it, goes on with the format
-    /// and the link type of its own header; frames of a link type without 802.11 are skipped there.
+    /// Skips to the next record. A file in the middle of the input, as appending to a file makes it, goes on with the
+    /// format and the link type of its own header; frames of a link type without 802.11 are skipped there.
     fn skip_to_record(&mut self) -> Result<(), ReadError> {
         loop {
             let (has_record, reader) = match self {

@@ -1,5 +1,5 @@
-//! Finds the header of a further capture file inside a torn record: the program that wrote the first file was killed, and
-//! another file was appended.
+//! Finds the header of a further capture file inside a torn record: the program that wrote the first file was killed,
+//! and another file was appended.
 
 use crate::pcap_file::PcapFile;
 use crate::pcapng::Pcapng;

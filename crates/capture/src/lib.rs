@@ -27,8 +27,8 @@
 //!
 //! Live frames come through libpcap with a kernel filter for probe requests. Files and standard input are read by
 //! `pcap_file.rs` and `pcapng.rs`, because libpcap refuses pcapng files whose interfaces differ in link type or
-//! snaplen, and cannot be woken while it waits for standard input. All inputs share one loop. What is compressed with gzip
-//! or zstd is decompressed as it is read; files that follow each other in one are read one after the other.
+//! snaplen, and cannot be woken while it waits for standard input. All inputs share one loop. What is compressed with
+//! gzip or zstd is decompressed as it is read; files that follow each other in one are read one after the other.
 //!
 //! - A frame that cannot be decoded is counted and never ends a capture. A frame of a pcapng interface that does
 //!   not deliver 802.11 is counted as a frame other than a probe request.

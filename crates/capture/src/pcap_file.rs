@@ -51,8 +51,8 @@ impl PcapFormat {
             && (captured..=MAX_FRAME_BYTES).contains(&original)
     }
 
-    /// How many of the next bytes [`PcapFormat::goes_on`] needs, as far as these tell: also those of the record that follows
-    /// the next `length` bytes, and the start of what comes then.
+    /// How many of the next bytes [`PcapFormat::goes_on`] needs, as far as these tell: also those of the record that
+    /// follows the next `length` bytes, and the start of what comes then.
     fn bytes_to_go_on(self, bytes: &[u8], length: usize) -> usize {
         let next = bytes.get(length..).filter(|next| self.is_plausible(next));
         let captured = next.and_then(|next| self.order.u32(next, 8));
@@ -60,8 +60,8 @@ impl PcapFormat {
         length + record + START_OF_RECORD
     }
 
-    /// Whether the end, another file or a record follows the first `length` of these bytes; what follows that record counts
-    /// too, if it is whole: the start of a file can pass for one record.
+    /// Whether the end, another file or a record follows the first `length` of these bytes; what follows that record
+    /// counts too, if it is whole: the start of a file can pass for one record.
     fn goes_on(self, bytes: &[u8], length: usize) -> bool {
         let Some(next) = bytes.get(length..) else { return false };
         if next.is_empty() || is_file(next) {
@@ -90,8 +90,8 @@ fn is_file(start: &[u8]) -> bool {
     is_header(start) || Pcapng::is_section(start)
 }
 
-/// Bits of the header's last word: the link type, and whether the four upper bits are the length of the frames' FCS in units
-/// of two bytes.
+/// Bits of the header's last word: the link type, and whether the four upper bits are the length of the frames' FCS in
+/// units of two bytes.
 const LINK_TYPE: u32 = 0x03ff_ffff;
 const FCS_LENGTH_PRESENT: u32 = 0x0400_0000;
 
@@ -168,14 +168,15 @@ impl PcapFile {
         let captured = format.order.u32(self.reader.peek(START_OF_RECORD)?, 8).unwrap_or(0);
         let is_possible = captured <= MAX_FRAME_BYTES;
         let length = format.record_header_bytes + if is_possible { captured as usize } else { 0 };
-        // Nearly always what is read already tells that the file goes on. That is quicker than a search through the record.
+        // Nearly always what is read already tells that the file goes on. That is quicker than a search through the
+        // record.
         let needed = format.bytes_to_go_on(self.reader.peek_buffered(length + START_OF_RECORD), length);
         let seen = self.reader.peek_buffered(needed);
         if is_possible && seen.len() == needed && format.goes_on(seen, length) {
             return Ok(None);
         }
-        // What is not read yet is waited for only if the record holds a magic number: a stream's frame is not held back for
-        // the next one.
+        // What is not read yet is waited for only if the record holds a magic number: a stream's frame is not held back
+        // for the next one.
         self.reader.peek(length)?;
         let seen = self.reader.peek_buffered(length + 3);
         if !seen.windows(4).any(|magic| Self::format(magic).is_some() || Pcapng::starts_with(magic)) {

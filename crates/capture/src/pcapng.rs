@@ -6,8 +6,9 @@
 //! - A frame of an interface that does not deliver 802.11 has no link type. Such frames are skipped before the first
 //!   interface that delivers 802.11. A file without such an interface is refused.
 //! - A simple packet block has no timestamp: its frame gets the Unix epoch.
-//! - The option if_fcslen says how long the FCS of an interface's frames is, in bits; some programs write bytes. The flags
-//!   of a packet (epb_flags, pack_flags) may give that length for it alone, in bytes; it goes before that of the interface.
+//! - The option if_fcslen says how long the FCS of an interface's frames is, in bits; some programs write bytes. The
+//!   flags of a packet (epb_flags, pack_flags) may give that length for it alone, in bytes; it goes before that of the
+//!   interface.
 //! - A block whose two lengths differ, or are no multiple of four, is damaged: the start of the next block cannot be
 //!   relied on.
 
@@ -86,8 +87,8 @@ impl Pcapng {
         Self::is_section(start) && order.is_some_and(|order| order.u16(start, 12) == Some(1))
     }
 
-    /// Whether a packet follows, and not the end or a pcap file; takes the blocks before it. Skips a torn packet block in
-    /// which another file begins.
+    /// Whether a packet follows, and not the end or a pcap file; takes the blocks before it. Skips a torn packet block
+    /// in which another file begins.
     pub fn is_at_record(&mut self) -> Result<bool, ReadError> {
         let length = match self.skip_to_packet() {
             Ok(None) => return Ok(false),

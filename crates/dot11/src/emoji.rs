@@ -1,5 +1,5 @@
-//! Which invisible characters belong to an emoji: joiners, variation selectors and tags. Elsewhere they can hide text, or make
-//! two texts look alike.
+//! Which invisible characters belong to an emoji: joiners, variation selectors and tags. Elsewhere they can hide text,
+//! or make two texts look alike.
 
 /// What joins emoji into one.
 pub(crate) const ZERO_WIDTH_JOINER: char = '\u{200d}';
@@ -16,13 +16,14 @@ pub(crate) fn tagged_flag(text: &str) -> Option<&'static str> {
     TAGGED_FLAGS.into_iter().find(|flag| text.starts_with(flag))
 }
 
-/// Whether a character chooses how the one before it looks: variation selectors, of which 15 and 16 choose between text and
-/// picture.
+/// Whether a character chooses how the one before it looks: variation selectors, of which 15 and 16 choose between text
+/// and picture.
 pub(crate) fn is_variation_selector(c: char) -> bool {
     matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// Whether the selector after `base` makes it an emoji or a text, as the emoji that it may be, or the digit of a keycap.
+/// Whether the selector after `base` makes it an emoji or a text, as the emoji that it may be, or the digit of a
+/// keycap.
 pub(crate) fn is_presented(base: char, selector: char, next: Option<char>) -> bool {
     let is_keycap = matches!(base, '0'..='9' | '#' | '*') && next == Some('\u{20e3}');
     matches!(selector, '\u{fe0e}' | '\u{fe0f}') && (is_keycap || is_picture(base))

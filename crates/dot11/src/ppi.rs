@@ -3,10 +3,10 @@
 //!
 //! Decisions:
 //!
-//! - The field 802.11-Common (type 2, exactly 20 bytes) holds signal, frequency and whether an FCS follows. A signal that
-//!   no receiver measures ([`measured_dbm`]) means unknown, as does a frequency of 0.
-//! - If it holds no signal, that of the first antenna with one in 802.11n MAC+PHY (type 4, exactly 48 bytes) is used. The
-//!   channel in that field is the extension channel, not that of the frame.
+//! - The field 802.11-Common (type 2, exactly 20 bytes) holds signal, frequency and whether an FCS follows. A signal
+//!   that no receiver measures ([`measured_dbm`]) means unknown, as does a frequency of 0.
+//! - If it holds no signal, that of the first antenna with one in 802.11n MAC+PHY (type 4, exactly 48 bytes) is used.
+//!   The channel in that field is the extension channel, not that of the frame.
 //! - The first of two fields of a type counts.
 //! - Fields are aligned to four bytes if the header's flag says so. A field that the header's end cuts ends the fields;
 //!   the fields before it and the frame are kept.

@@ -7,7 +7,8 @@ use crate::emoji::{
 };
 
 /// Writes `text` so that it stays on its line: escapes control characters, line and paragraph separators, and
-/// characters that change the direction of text or have no width. A joiner, a variation selector or a tag inside an emoji stays.
+/// characters that change the direction of text or have no width. A joiner, a variation selector or a tag inside an
+/// emoji stays.
 ///
 /// # Errors
 ///

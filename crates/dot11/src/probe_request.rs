@@ -101,8 +101,8 @@ pub fn decode(
     decode_from_file(link_type, captured, original_length, false)
 }
 
-/// As [`decode`], for a frame of a capture file. `file_announces_fcs` says whether the file describes its frames as ending
-/// with their FCS; it counts where the frame's own header does not say.
+/// As [`decode`], for a frame of a capture file. `file_announces_fcs` says whether the file describes its frames as
+/// ending with their FCS; it counts where the frame's own header does not say.
 ///
 /// # Errors
 ///
@@ -149,8 +149,8 @@ pub fn decode_from_file(
     }))
 }
 
-/// Finds the FCS of a frame of `length` bytes, of which `frame` was captured. Returns where the elements end, and what the
-/// FCS says, if it was captured completely.
+/// Finds the FCS of a frame of `length` bytes, of which `frame` was captured. Returns where the elements end, and what
+/// the FCS says, if it was captured completely.
 fn find_fcs(frame: &[u8], length: usize, is_announced: bool) -> (usize, Option<Fcs>) {
     let Some(body_end) = length.checked_sub(FCS_BYTES).filter(|end| *end >= HEADER_BYTES) else {
         return (length, None);

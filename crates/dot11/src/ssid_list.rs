@@ -1,5 +1,5 @@
-//! Further networks that a probe request asks for: the SSID List (IEEE 802.11-2020 §9.4.2.72, element 84), and the Short
-//! SSID List (IEEE 802.11ax-2021 §9.4.2.261, extension 58).
+//! Further networks that a probe request asks for: the SSID List (IEEE 802.11-2020 §9.4.2.72, element 84), and the
+//! Short SSID List (IEEE 802.11ax-2021 §9.4.2.261, extension 58).
 //!
 //! An SSID List is a sequence of SSID elements. A Short SSID is the CRC-32 of an SSID (IEEE 802.11-2020 §9.4.2.170.3),
 //! in little-endian order: a name has one, but several names may share it.

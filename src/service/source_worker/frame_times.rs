@@ -1,10 +1,10 @@
 //! Times of frames in capture files that cannot be right: later than now, or before the year 2000.
 //!
-//! - Such a frame counts, at the time of the right one before it in the file. Those at the file's beginning wait for the
-//!   first right one and count at its time.
+//! - Such a frame counts, at the time of the right one before it in the file. Those at the file's beginning wait for
+//!   the first right one and count at its time.
 //! - If no time in the file is right, nobody knows when it was captured. Its frames count from 1970 on, as if a sensor
-//!   without a clock had counted from its start: in their order, before everything that is dated, and texts call that an
-//!   unknown time.
+//!   without a clock had counted from its start: in their order, before everything that is dated, and texts call that
+//!   an unknown time.
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub struct FrameTimes {
 }
 
 impl FrameTimes {
-    /// Takes the next probe of the file, and passes those that can be recorded now to `record`, with the times at which they
-    /// count. Returns whether it accepted all.
+    /// Takes the next probe of the file, and passes those that can be recorded now to `record`, with the times at which
+    /// they count. Returns whether it accepted all.
     pub fn take(
         &mut self,
         probe: CapturedProbe,
@@ -64,8 +64,8 @@ impl FrameTimes {
         }
     }
 
-    /// Passes on the probes that still wait at the end of the file: nobody knows when they were captured. Returns whether
-    /// `record` accepted all.
+    /// Passes on the probes that still wait at the end of the file: nobody knows when they were captured. Returns
+    /// whether `record` accepted all.
     pub fn rest(&mut self, mut record: impl FnMut(CapturedProbe) -> bool) -> bool {
         let Some(first) = self.waiting.first() else { return true };
         let since = *self.unknown_since.get_or_insert(first.probe.time);
@@ -94,8 +94,8 @@ fn at(mut captured: CapturedProbe, time: Timestamp) -> CapturedProbe {
     captured
 }
 
-/// A time before the year 2000 for a frame of an unknown time: as long after the beginning of 1970 as it is after the file's
-/// first frame. The times of a sensor without a clock are such already.
+/// A time before the year 2000 for a frame of an unknown time: as long after the beginning of 1970 as it is after the
+/// file's first frame. The times of a sensor without a clock are such already.
 fn unknown(time: Timestamp, since: Timestamp) -> Timestamp {
     let begin = Timestamp::from_micros(0);
     if (begin..Timestamp::YEAR_2000).contains(&time) {

@@ -26,13 +26,13 @@ const CONNECTION_RECOVERY_TOLERANCE: Duration = Duration::from_secs(20);
 /// How long ago a frame that arrives was captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delay {
-    /// An interface's frame may have waited in the kernel, as while the machine slept. It is no older than the newest time
-    /// that is known ([`RecorderHandle::time_floor`]) and this program.
+    /// An interface's frame may have waited in the kernel, as while the machine slept. It is no older than the newest
+    /// time that is known ([`RecorderHandle::time_floor`]) and this program.
     InKernel,
     /// That of a command came through a connection: it was captured now.
     OnConnection,
-    /// Nobody knows it of a pipe, which may give the frames of an old file. Only a time before the year 2000 is of a clock
-    /// that counts from its start.
+    /// Nobody knows it of a pipe, which may give the frames of an old file. Only a time before the year 2000 is of a
+    /// clock that counts from its start.
     Unknown,
 }
 
@@ -57,7 +57,8 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// The earliest time that the frame can have, and the tolerances for a clock that was right and for one that was behind.
+    /// The earliest time that the frame can have, and the tolerances for a clock that was right and for one that was
+    /// behind.
     fn earliest(self) -> (Timestamp, [Duration; 2]) {
         match self.delay {
             Delay::InKernel => (lower_bound(self.newest), [TOLERANCE, RECOVERY_TOLERANCE]),

@@ -132,8 +132,8 @@ impl Monitor {
     }
 
     /// Starts hopping on a thread of its own, which ends with this value. `on_change` is called with an error when no
-    /// channel can be tuned to, and not again before one can be, which it is told, too; meanwhile the radio stays on its
-    /// channel. It receives [`MonitorError::Gone`] last of all.
+    /// channel can be tuned to, and not again before one can be, which it is told, too; meanwhile the radio stays on
+    /// its channel. It receives [`MonitorError::Gone`] last of all.
     ///
     /// # Errors
     ///

@@ -25,8 +25,8 @@ pub struct Probe {
     pub ssid: RequestedSsid,
     /// Those that its lists ask for.
     pub listed: Option<Box<ListedNetworks>>,
-    /// The signal at the receiver in dBm, if one is known. In events of earlier versions it may be a level that no receiver
-    /// measures ([`measured_dbm`]); such an event is read as one without a signal.
+    /// The signal at the receiver in dBm, if one is known. In events of earlier versions it may be a level that no
+    /// receiver measures ([`measured_dbm`]); such an event is read as one without a signal.
     pub signal_dbm: Option<i8>,
     /// The centre frequency of the channel in MHz.
     pub frequency_mhz: Option<u16>,

@@ -19,8 +19,8 @@
 //! - Only [`RecoveredLog`] yields a [`Writer`]: nobody appends to a log whose end is unknown.
 //! - Recovery cuts off a last line without `\n` (torn, or zeros after a power cut) and warns once. That line was never
 //!   acknowledged, since an acknowledged event has been fsynced. A line with its `\n` stays, readable or not.
-//! - Bad sectors do not keep recovery from finding the end. If the disk does not return a part of the last segment, time
-//!   after time, while it returns something else, a repaired copy takes the segment's place at once.
+//! - Bad sectors do not keep recovery from finding the end. If the disk does not return a part of the last segment,
+//!   time after time, while it returns something else, a repaired copy takes the segment's place at once.
 //! - Recovery fsyncs what it found before anything is folded from it.
 //! - An event stays in memory until fsync has succeeded. After a failed write or fsync the writer acknowledges nothing
 //!   until [`Writer::resume`] has reopened the segment, found all acknowledged events in it, and written, fsynced and

@@ -48,8 +48,8 @@ pub fn recover(dir: &Path) -> Result<RecoveredLog, LogError> {
     recover_on(Arc::new(OsVfs), dir)
 }
 
-/// Opens the log in `dir`, which is created if it is missing, and cuts off a last line that is not whole. If the disk does
-/// not return a part of the last segment, a repaired copy takes its place.
+/// Opens the log in `dir`, which is created if it is missing, and cuts off a last line that is not whole. If the disk
+/// does not return a part of the last segment, a repaired copy takes its place.
 ///
 /// # Errors
 /// [`LogError`] if a file or the directory cannot be read, created or shortened.
@@ -133,7 +133,8 @@ impl RecoveredLog {
         self.next = self.next.max(offset);
     }
 
-    /// How many of the events before `offset` the disk did not return when the log was opened. They are lost from now on.
+    /// How many of the events before `offset` the disk did not return when the log was opened. They are lost from now
+    /// on.
     pub fn salvaged_before(&self, offset: Offset) -> u64 {
         self.salvaged.iter().map(|lost| lost.end.min(offset).0.saturating_sub(lost.start.0)).sum()
     }
@@ -219,8 +220,8 @@ struct Salvaged {
     lost: Vec<Range<Offset>>,
 }
 
-/// Cuts a last line that is not whole off the open segment. If the disk does not return a part of the segment, time after
-/// time, the whole lines around that part take the segment's place.
+/// Cuts a last line that is not whole off the open segment. If the disk does not return a part of the segment, time
+/// after time, the whole lines around that part take the segment's place.
 fn make_whole(dir: &LogDir, segment: &mut Segment) -> Result<Option<Salvaged>, LogError> {
     let mut attempts = 0;
     loop {

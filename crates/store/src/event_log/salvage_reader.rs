@@ -10,8 +10,8 @@ const BLOCK: u64 = 4096;
 /// The most bytes that are given up after one failed read. A disk may take seconds for each of those.
 const MAX_SKIP: u64 = 1 << 20;
 
-/// The text of a file. In place of what cannot be read it has zeros that end with a line feed: damaged lines of their own,
-/// between the whole ones.
+/// The text of a file. In place of what cannot be read it has zeros that end with a line feed: damaged lines of their
+/// own, between the whole ones.
 #[derive(Debug)]
 pub(super) struct SalvageReader {
     file: Box<dyn VfsFile>,

@@ -345,9 +345,9 @@ impl Writer {
         (self.synced, self.written) = (self.next, self.next);
     }
 
-    /// Resumes after a failure. It makes the directory again if that is gone, reopens the segment and makes sure that all synced events are there. It cuts the
-    /// segment after them, since what follows is in doubt, and writes again everything that waits. Events count as synced
-    /// once fsync succeeds and they read back as written.
+    /// Resumes after a failure. It makes the directory again if that is gone, reopens the segment and makes sure that
+    /// all synced events are there. It cuts the segment after them, since what follows is in doubt, and writes again
+    /// everything that waits. Events count as synced once fsync succeeds and they read back as written.
     ///
     /// An [`EventKind::Lost`](crate::event::EventKind::Lost) replaces synced events that are gone; see
     /// [`Writer::take_corruption`].

@@ -1,9 +1,9 @@
 //! Compares a state with the fold of the log: the state in the store while nothing is recorded, or the one in memory
 //! while the recorder runs.
 //!
-//! While the recorder runs, the state is copied to a file as of one offset, shard by shard. Another process folds the log
-//! up to that offset, and compares it with the file. It has the rows of devices in files, too: its memory hardly grows with
-//! them.
+//! While the recorder runs, the state is copied to a file as of one offset, shard by shard. Another process folds the
+//! log up to that offset, and compares it with the file. It has the rows of devices in files, too: its memory hardly
+//! grows with them.
 
 use std::fmt::Display;
 use std::fs::File;

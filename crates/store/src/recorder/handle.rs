@@ -303,8 +303,8 @@ impl RecorderHandle {
         let _ = self.shared.capturing_since.set(Box::new(capturing_since));
     }
 
-    /// Leaves out probes that are not recorded within `limit`, and counts them as those for which the queue had no room: a
-    /// stop does not wait for a flood.
+    /// Leaves out probes that are not recorded within `limit`, and counts them as those for which the queue had no
+    /// room: a stop does not wait for a flood.
     pub fn discard_probes_after(&self, limit: Duration) {
         let _ = self.shared.discards_from.set(Instant::now() + limit);
     }

@@ -482,8 +482,8 @@ impl Recorder {
         }
     }
 
-    /// Writes what there is. Whatever else is being done is ended soon, however much of it there is: the next start goes
-    /// on with it.
+    /// Writes what there is. Whatever else is being done is ended soon, however much of it there is: the next start
+    /// goes on with it.
     fn finish(mut self) -> Result<(), RecorderError> {
         self.finish_thinning();
         let bytes = self.log.unsynced_bytes();

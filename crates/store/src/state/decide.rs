@@ -128,8 +128,8 @@ impl State {
         [chat, ChatId::TERMINAL].into_iter().any(is_ignored)
     }
 
-    /// The decisions about every network that the frame asks for. A chat gets one alert for a frame, and counts it once if it
-    /// is only counted: what more it counts or gets comes with the next frame.
+    /// The decisions about every network that the frame asks for. A chat gets one alert for a frame, and counts it once
+    /// if it is only counted: what more it counts or gets comes with the next frame.
     fn decide_all_watch_matches<'a>(
         &self,
         probe: &Probe,

@@ -58,7 +58,8 @@ impl Signal {
         Self { last_dbm: dbm, min_dbm: dbm, max_dbm: dbm, last_time: time }
     }
 
-    /// The signal without the levels that no receiver measures, which earlier versions recorded; `None` if nothing is left.
+    /// The signal without the levels that no receiver measures, which earlier versions recorded; `None` if nothing is
+    /// left.
     pub(super) fn measured(self) -> Option<Self> {
         let levels = || [self.last_dbm, self.min_dbm, self.max_dbm].into_iter().filter_map(measured_dbm);
         let (min_dbm, max_dbm) = (levels().min()?, levels().max()?);
@@ -129,7 +130,7 @@ impl Device {
     }
 }
 
-/// Adds the counts of other keys and of the same.
+/// Adds `others` to `counts`; both are ordered by their keys.
 fn add_counts<K: Ord + Clone>(counts: &mut Vec<(K, u64)>, others: &[(K, u64)]) {
     for (key, count) in others {
         match counts.binary_search_by(|(known, _)| known.cmp(key)) {

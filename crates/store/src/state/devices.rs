@@ -3,8 +3,8 @@
 //!
 //! The addresses are spread over [`DEVICE_SHARDS`] hash tables: growing one of them, or evicting from it, is short.
 //!
-//! A state that is only folded and compared may have the rows in files instead ([`Spill`]). Then what lists rows lists
-//! none.
+//! A state that is only folded and compared may have the rows in files instead ([`Spill`]). Then those functions that
+//! list rows find none.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -130,8 +130,8 @@ macro_rules! tables {
 }
 
 impl State {
-    /// A state without events, for a fold that is only compared. It keeps the rows of its devices in hidden files in this
-    /// folder: its memory does not grow with them, except by some bytes for each address.
+    /// A state without events, for a fold that is only compared. It keeps the rows of its devices in hidden files in
+    /// this folder: its memory does not grow with them, except by some bytes for each address.
     ///
     /// # Errors
     /// [`io::Error`] if the files cannot be made.

@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn networks_are_found_by_their_short_ssids() {
-        // Two pairs of names with one checksum each: "plumless" and "buckeroo".
+        // Two names with the same checksum.
         let (one, other) = (Ssid::from("plumless"), Ssid::from("buckeroo"));
         let short = ShortSsid::of(&one);
         assert_eq!(ShortSsid::of(&other), short);

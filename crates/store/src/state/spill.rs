@@ -1,8 +1,8 @@
 //! The rows of devices in temporary files, for a fold that must take little memory, however many devices there are.
 //!
 //! The rows are spread over [`BUCKETS`] files by a hash of the address. What a probe changes in its row is noted, and
-//! carried out for a whole bucket at a time: once many notes wait, or somebody asks for a row. Only which addresses there
-//! are is in memory, in six bytes each, since the fold needs that at once.
+//! carried out for a whole bucket at a time: once many notes wait, or somebody asks for a row. Only which addresses
+//! there are is in memory, in six bytes each, since the fold needs that at once.
 //!
 //! A failure of a file is kept until [`Spill::finish`], and nothing is done after it: a fold has no errors.
 

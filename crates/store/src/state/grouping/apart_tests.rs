@@ -148,8 +148,8 @@ fn phones_whose_counters_told_them_apart_are_two_also_when_they_return() {
     assert_eq!((least(&state, &[last, of_other]), least_of_all(&state)), (2, 2));
 }
 
-/// A phone whose counter turns out to be two; the address 1020 moves to the group of the address 500, which was there, and
-/// which `prepare` changes before.
+/// A phone whose counter turns out to be two; the address 1020 moves to the group of the address 500, which was there,
+/// and which `prepare` changes before.
 fn alternated_into_a_group(prepare: impl FnOnce(&mut State)) -> State {
     // The model is learned, then a phone begins another group, which stays in range, and is silent.
     let before = later(counting_phone(1, 40, 0, 30, MODEL), -3 * HOUR);

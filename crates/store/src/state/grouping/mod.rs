@@ -80,7 +80,7 @@ const PROOF_LIMIT: usize = 65_536;
 pub(super) struct News {
     /// The group of its sender, if that was not seen in this hour before, or is proven to be more phones than before.
     pub(super) group: Option<GroupId>,
-    /// The group of its sender was recognised as another; that again, if the frame asks for several networks.
+    /// The group of its sender was recognised as another, in this order: each network that the frame asks for may tell.
     pub(super) renamed: Vec<Renamed>,
     /// Networks of which it was forgotten who looks for them.
     pub(super) forgotten_networks: usize,
