@@ -6,23 +6,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Facts, LocatedBy, Location, Origin, mac};
+use dot11::MacAddr;
 
-/// Declarations and statements at the top of a file that name no device.
-const OTHERS: [&str; 12] = [
-    "authoring-byte-order",
-    "server-duid",
-    "default-duid",
-    "failover",
-    "ia-na",
-    "ia-ta",
-    "ia-pd",
-    "class",
-    "subclass",
-    "billing",
-    "group",
-    "subnet",
-];
+use super::{Facts, LocatedBy, Location, Origin, mac};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
@@ -32,10 +18,17 @@ enum Token {
     End,
 }
 
+/// What a declaration is of.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Lease(IpAddr),
+    Host(String),
+}
+
 /// What is known of a lease or a host.
 #[derive(Debug, Default)]
 struct Entry {
-    address: Option<dot11::MacAddr>,
+    address: Option<MacAddr>,
     name: Option<String>,
     ip: Option<IpAddr>,
     is_over: bool,
@@ -57,10 +50,9 @@ pub(super) fn is_dhcpd(text: &str) -> bool {
 /// The facts in the declarations of `text`.
 pub(super) fn read(text: &str) -> Facts {
     let mut facts = Facts::default();
-    let mut leases: BTreeMap<IpAddr, Entry> = BTreeMap::new();
-    let mut hosts: BTreeMap<String, Entry> = BTreeMap::new();
+    let mut entries: BTreeMap<Key, Entry> = BTreeMap::new();
     // The open blocks, and the entry of the one that is a lease or a host.
-    let (mut depth, mut entry): (usize, Option<(usize, String, Entry)>) = (0, None);
+    let (mut depth, mut entry): (usize, Option<(usize, Key, Entry)>) = (0, None);
     let mut statement: Vec<String> = Vec::new();
     for (token, line) in tokens(text) {
         match token {
@@ -70,25 +62,14 @@ pub(super) fn read(text: &str) -> Facts {
             }
             Token::Open => {
                 depth += 1;
-                let opens = match statement.as_slice() {
-                    [kind, key] if kind == "lease" && key.parse::<IpAddr>().is_ok() => Some(key),
-                    [kind, key] if kind == "host" => Some(key),
-                    _ => None,
-                };
-                if let Some(key) = opens.filter(|_| entry.is_none()) {
-                    let key = if statement[0] == "host" { format!("host {key}") } else { key.clone() };
-                    entry = Some((depth, key, Entry::default()));
-                } else {
-                    check_statement(&statement, depth - 1, line, &mut facts);
+                match Key::of(&statement).filter(|_| entry.is_none()) {
+                    Some(key) => entry = Some((depth, key, Entry::default())),
+                    None => check_statement(&statement, depth - 1, line, &mut facts),
                 }
             }
             Token::Close => {
                 if let Some((_, key, done)) = entry.take_if(|(at, ..)| *at == depth) {
-                    match (key.strip_prefix("host "), key.parse()) {
-                        (Some(host), _) => _ = hosts.insert(host.to_owned(), done),
-                        (None, Ok(ip)) => _ = leases.insert(ip, done),
-                        (None, Err(_)) => {}
-                    }
+                    entries.insert(key, done);
                 }
                 depth = depth.saturating_sub(1);
             }
@@ -100,21 +81,35 @@ pub(super) fn read(text: &str) -> Facts {
         }
         statement.clear();
     }
-    for (ip, lease) in leases {
-        let Some(address) = lease.address.filter(|_| !lease.is_over) else { continue };
-        facts.locations.push(Location { ip, address, by: LocatedBy::Lease });
-        if let Some(name) = lease.name.and_then(|name| facts.parse_name(&name)) {
-            facts.add_name(address, name, Origin::Lease);
-        }
-    }
-    for (host, entry) in hosts {
+    for (key, entry) in entries {
         let Some(address) = entry.address.filter(|_| !entry.is_over) else { continue };
-        facts.locations.extend(entry.ip.map(|ip| Location { ip, address, by: LocatedBy::Ethers }));
-        if let Some(name) = facts.parse_name(entry.name.as_deref().unwrap_or(&host)) {
-            facts.add_name(address, name, Origin::Written);
+        match key {
+            Key::Lease(ip) => {
+                facts.locations.push(Location { ip, address, by: LocatedBy::Lease });
+                if let Some(name) = entry.name.and_then(|name| facts.parse_name(&name)) {
+                    facts.add_name(address, name, Origin::Lease);
+                }
+            }
+            Key::Host(host) => {
+                facts.locations.extend(entry.ip.map(|ip| Location { ip, address, by: LocatedBy::Ethers }));
+                if let Some(name) = facts.parse_name(entry.name.as_deref().unwrap_or(&host)) {
+                    facts.add_name(address, name, Origin::Written);
+                }
+            }
         }
     }
     facts
+}
+
+impl Key {
+    /// What the declaration with these words is of; `None` if it names no device.
+    fn of(declaration: &[String]) -> Option<Self> {
+        match declaration {
+            [kind, ip] if kind == "lease" => ip.parse().ok().map(Self::Lease),
+            [kind, host] if kind == "host" => Some(Self::Host(host.clone())),
+            _ => None,
+        }
+    }
 }
 
 impl Entry {
@@ -131,13 +126,13 @@ impl Entry {
     }
 }
 
-/// Reports a statement at the top of the file that is none of dhcpd's leases.
+/// Reports a statement at the top level of the file that is none of dhcpd's.
 fn check_statement(statement: &[String], depth: usize, line: usize, facts: &mut Facts) {
     let Some(first) = statement.first().filter(|_| depth == 0) else { return };
-    // A configuration has parameters of many kinds beside its hosts.
-    let is_parameter =
+    // Beside its leases and hosts, it has declarations and parameters of many kinds.
+    let is_keyword =
         first.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if !OTHERS.contains(&first.as_str()) && !is_parameter {
+    if !is_keyword {
         facts.not_understood(line, &statement.join(" "));
     }
 }
