@@ -180,9 +180,20 @@ struct Location {
 /// Where a location comes from, the most reliable first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum LocatedBy {
-    Ethers,
+    /// A person wrote it: in ethers, or as a fixed lease.
+    Person,
     Lease,
     Kernel,
+}
+
+impl LocatedBy {
+    /// Who chose a name of the address.
+    fn origin(self) -> Origin {
+        match self {
+            Self::Person => Origin::Written,
+            Self::Lease | Self::Kernel => Origin::Lease,
+        }
+    }
 }
 
 /// What a file says.
@@ -262,6 +273,20 @@ impl Facts {
         self.names.push((address, ImportedName { name, origin }));
     }
 
+    /// A device with its IP addresses, and its name if `text` is one.
+    fn add_lease(
+        &mut self,
+        address: MacAddr,
+        ips: impl IntoIterator<Item = IpAddr>,
+        text: &str,
+        by: LocatedBy,
+    ) {
+        self.locations.extend(ips.into_iter().map(|ip| Location { ip, address, by }));
+        if let Some(name) = self.parse_name(text) {
+            self.add_name(address, name, by.origin());
+        }
+    }
+
     /// The name in `text`, if it is one.
     fn parse_name(&mut self, text: &str) -> Option<String> {
         match check_name(text) {
@@ -283,7 +308,7 @@ impl Facts {
     pub fn may_have_leases(&self) -> bool {
         self.has_hosts()
             || self.names.iter().any(|(_, name)| name.is_lease())
-            || self.locations.iter().any(|location| location.by != LocatedBy::Ethers)
+            || self.locations.iter().any(|location| location.by != LocatedBy::Person)
             || self.names.is_empty() && self.locations.is_empty()
     }
 }
@@ -309,8 +334,9 @@ pub fn join(files: &[&Facts], neighbours: &Facts, expired: &[(MacAddr, &str)]) -
         for (ip, name) in &file.hosts {
             let Some((by, addresses)) = owners.get(ip) else { continue };
             for address in addresses {
-                let origin = if *by == LocatedBy::Ethers { Origin::Written } else { Origin::Lease };
-                names.entry(*address).or_insert_with(|| ImportedName { name: name.clone(), origin });
+                names
+                    .entry(*address)
+                    .or_insert_with(|| ImportedName { name: name.clone(), origin: by.origin() });
             }
         }
     }

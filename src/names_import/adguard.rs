@@ -6,7 +6,7 @@
 //! their own or in brackets. Only its lists of clients are read, so a reader of all of YAML would be of little use.
 
 use super::lines;
-use super::{Facts, LocatedBy, Location, Origin, mac};
+use super::{Facts, LocatedBy, mac};
 
 /// Lists whose entries name devices, by the keys that lead to them.
 const LISTS: [&[&str]; 4] = [
@@ -117,8 +117,7 @@ impl Entry {
         for id in self.ids {
             if let Some(address) = mac(&id) {
                 let ip = self.ip.as_ref().and_then(|ip| ip.parse().ok());
-                facts.locations.extend(ip.map(|ip| Location { ip, address, by: LocatedBy::Ethers }));
-                facts.add_name(address, name.clone(), Origin::Written);
+                facts.add_lease(address, ip, &name, LocatedBy::Person);
             } else if let Ok(ip) = id.parse() {
                 lines::host(ip, &name, facts);
             }

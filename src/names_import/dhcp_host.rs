@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use super::lines;
-use super::{Facts, LocatedBy, Location, Origin, mac};
+use super::{Facts, LocatedBy, mac};
 
 /// How a line of dnsmasq's configuration begins.
 pub(super) const OPTION: &str = "dhcp-host=";
@@ -29,10 +29,8 @@ pub(super) fn dhcp_host(text: &str, facts: &mut Facts) {
         }
     }
     for address in addresses {
-        facts.locations.extend(ips.iter().map(|ip| Location { ip: *ip, address, by: LocatedBy::Ethers }));
-        if let Some(name) = &name {
-            facts.add_name(address, name.clone(), Origin::Written);
-        }
+        let name = name.as_deref().unwrap_or_default();
+        facts.add_lease(address, ips.iter().copied(), name, LocatedBy::Person);
     }
 }
 

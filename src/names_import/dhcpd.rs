@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use dot11::MacAddr;
 
-use super::{Facts, LocatedBy, Location, Origin, mac};
+use super::{Facts, LocatedBy, mac};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
@@ -85,16 +85,12 @@ pub(super) fn read(text: &str) -> Facts {
         let Some(address) = entry.address.filter(|_| !entry.is_over) else { continue };
         match key {
             Key::Lease(ip) => {
-                facts.locations.push(Location { ip, address, by: LocatedBy::Lease });
-                if let Some(name) = entry.name.and_then(|name| facts.parse_name(&name)) {
-                    facts.add_name(address, name, Origin::Lease);
-                }
+                let name = entry.name.unwrap_or_default();
+                facts.add_lease(address, [ip], &name, LocatedBy::Lease);
             }
             Key::Host(host) => {
-                facts.locations.extend(entry.ip.map(|ip| Location { ip, address, by: LocatedBy::Ethers }));
-                if let Some(name) = facts.parse_name(entry.name.as_deref().unwrap_or(&host)) {
-                    facts.add_name(address, name, Origin::Written);
-                }
+                let name = entry.name.unwrap_or(host);
+                facts.add_lease(address, entry.ip, &name, LocatedBy::Person);
             }
         }
     }

@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use dot11::MacAddr;
 use serde_json::Value;
 
-use super::{Facts, LocatedBy, Location, Origin, is_individual, mac};
+use super::{Facts, LocatedBy, is_individual, mac};
 
 /// The hardware type of Ethernet and Wi-Fi (RFC 1700), also the first octet of a client identifier with such an address.
 const ETHERNET: u64 = 1;
@@ -54,15 +54,8 @@ pub(super) fn read(text: &str) -> Option<Facts> {
                 continue;
             };
             let is_static = lease.is_static || key == "static_leases";
-            let (by, origin) = if is_static {
-                (LocatedBy::Ethers, Origin::Written)
-            } else {
-                (LocatedBy::Lease, Origin::Lease)
-            };
-            facts.locations.extend(lease.ip.map(|ip| Location { ip, address, by }));
-            if let Some(name) = lease.name.and_then(|name| facts.parse_name(&name)) {
-                facts.add_name(address, name, origin);
-            }
+            let by = if is_static { LocatedBy::Person } else { LocatedBy::Lease };
+            facts.add_lease(address, lease.ip, &lease.name.unwrap_or_default(), by);
         }
     }
     Some(facts)

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use csv::{ReaderBuilder, StringRecord};
 use dot11::MacAddr;
 
-use super::{Facts, LocatedBy, Location, Origin, mac};
+use super::{Facts, LocatedBy, mac};
 
 /// How the header of a file begins: of IPv4, and of IPv6.
 const HEADERS: [&str; 2] = ["address,hwaddr,", "address,duid,"];
@@ -60,10 +60,7 @@ pub(super) fn read(text: &str) -> Facts {
     }
     for (ip, lease) in leases {
         let Some((address, hostname)) = lease else { continue };
-        facts.locations.push(Location { ip, address, by: LocatedBy::Lease });
-        if let Some(name) = facts.parse_name(hostname.trim_end_matches('.')) {
-            facts.add_name(address, name, Origin::Lease);
-        }
+        facts.add_lease(address, [ip], hostname.trim_end_matches('.'), LocatedBy::Lease);
     }
     facts
 }

@@ -74,7 +74,7 @@ pub(super) fn host_line(line: &str, facts: &mut Facts) -> bool {
 fn ether(address: MacAddr, rest: &str, facts: &mut Facts) {
     let name = rest.split('\t').next().unwrap_or_default();
     if let Ok(ip) = name.trim().parse() {
-        facts.locations.push(Location { ip, address, by: LocatedBy::Ethers });
+        facts.locations.push(Location { ip, address, by: LocatedBy::Person });
     } else if let Some(name) = facts.parse_name(name) {
         facts.add_name(address, name, Origin::Written);
     }
@@ -96,10 +96,7 @@ fn lease<'a>(mut words: impl Iterator<Item = &'a str>, facts: &mut Facts) -> Opt
     let ip = words.next()?.parse().ok()?;
     // A lease of IPv6 has the number of an association there, not an address.
     if let Some(address) = mac(owner) {
-        facts.locations.push(Location { ip, address, by: LocatedBy::Lease });
-        if let Some(name) = words.next().and_then(|name| facts.parse_name(name)) {
-            facts.add_name(address, name, Origin::Lease);
-        }
+        facts.add_lease(address, [ip], words.next().unwrap_or_default(), LocatedBy::Lease);
     }
     Some(())
 }
@@ -113,11 +110,9 @@ fn odhcpd_lease(comment: &str, facts: &mut Facts) -> Option<()> {
     let ip = network.strip_suffix("/32")?.parse().ok()?;
     let expiry: i64 = expiry.parse().ok()?;
     if expiry != 0 {
-        facts.locations.push(Location { ip, address, by: LocatedBy::Lease });
         let name = name.join(" ");
-        if let Some(name) = facts.parse_name(name.strip_prefix(BROKEN_NAME).unwrap_or(&name)) {
-            facts.add_name(address, name, Origin::Lease);
-        }
+        let name = name.strip_prefix(BROKEN_NAME).unwrap_or(&name);
+        facts.add_lease(address, [ip], name, LocatedBy::Lease);
     }
     Some(())
 }
