@@ -1,10 +1,9 @@
 //! The fixed leases of dnsmasq (`dhcp-host` in dnsmasq(8)), which people write: lines of its configuration, such as
 //! Pi-hole's `04-pihole-static-dhcp.conf`, and the list `hosts` of Pi-hole's `pihole.toml`.
-//!
-//! Only the lists are read of `pihole.toml`, by hand: the file belongs to another program, and what else is in it does not
-//! matter.
 
 use std::net::IpAddr;
+
+use toml::de::DeTable;
 
 use super::lines;
 use super::{Facts, LocatedBy, mac};
@@ -45,86 +44,38 @@ fn is_name(word: &str) -> bool {
 
 /// Whether it is a TOML file with the tables of Pi-hole.
 pub(super) fn is_pihole(text: &str) -> bool {
-    text.lines().any(|line| matches!(without_comment(line), "[dhcp]" | "[dns]"))
+    let without_comment = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
+    text.lines().any(|line| matches!(without_comment(line).as_str(), "[dhcp]" | "[dns]"))
 }
 
 /// The facts in a `pihole.toml`: `hosts` of `[dhcp]` has fixed leases, that of `[dns]` lines as in hosts(5).
 pub(super) fn read_pihole(text: &str) -> Facts {
     let mut facts = Facts::default();
-    let (mut table, mut list) = (String::new(), None::<String>);
-    for line in text.lines() {
-        let line = without_comment(line);
-        let of_list = match &mut list {
-            Some(list) => {
-                list.push_str(line);
-                list.push('\n');
-                list
-            }
-            None => {
-                if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-                    table = name.trim().to_owned();
-                }
-                let value = line
-                    .split_once('=')
-                    .filter(|(key, _)| key.trim() == "hosts")
-                    .map(|(_, value)| value.trim());
-                match value.filter(|value| value.starts_with('[')) {
-                    Some(value) => list.insert(value.to_owned()),
-                    None => continue,
-                }
-            }
-        };
-        let (texts, is_complete) = strings(of_list);
-        if !is_complete {
-            continue;
+    let file = match DeTable::parse(text) {
+        Ok(file) => file.into_inner(),
+        Err(error) => {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let index = before.matches('\n').count();
+            facts.not_understood(index + 1, text.lines().nth(index).unwrap_or_default());
+            return facts;
         }
-        list = None;
-        for text in texts {
-            match table.as_str() {
-                "dhcp" => dhcp_host(&text, &mut facts),
-                "dns" => _ = lines::host_line(&text, &mut facts),
-                _ => {}
-            }
-        }
+    };
+    let hosts = |table: &str| {
+        let list = file.get(table).and_then(|table| table.get_ref().get("hosts")?.get_ref().as_array());
+        list.into_iter().flatten().filter_map(|text| text.get_ref().as_str())
+    };
+    for line in hosts("dns") {
+        let _ = lines::host_line(line, &mut facts);
+    }
+    for lease in hosts("dhcp") {
+        dhcp_host(lease, &mut facts);
     }
     facts
 }
 
-/// The strings of a list, and whether its end is there.
-fn strings(list: &str) -> (Vec<String>, bool) {
-    let (mut found, mut open) = (Vec::new(), None::<(char, String)>);
-    let mut chars = list.chars();
-    while let Some(c) = chars.next() {
-        match &mut open {
-            Some((quote, _)) if c == *quote => found.extend(open.take().map(|(_, text)| text)),
-            Some(('"', text)) if c == '\\' => text.extend(chars.next()),
-            Some((_, text)) => text.push(c),
-            None if c == '"' || c == '\'' => open = Some((c, String::new())),
-            None if c == ']' => return (found, true),
-            None => {}
-        }
-    }
-    (found, false)
-}
-
-/// A line of TOML up to its comment.
-fn without_comment(line: &str) -> &str {
-    let (mut quote, mut is_escaped) = (None, false);
-    for (at, c) in line.char_indices() {
-        match quote {
-            Some('"') if is_escaped => is_escaped = false,
-            Some('"') if c == '\\' => is_escaped = true,
-            Some(open) if c == open => quote = None,
-            None if c == '"' || c == '\'' => quote = Some(c),
-            None if c == '#' => return line[..at].trim(),
-            _ => {}
-        }
-    }
-    line.trim()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Finding;
     use super::super::tests::{check_file, found_in};
 
     #[test]
@@ -162,6 +113,8 @@ mod tests {
             "[dhcp]\nhosts = [\"a4:83:e7:10:00:10,al\\\"ice#1\",\"\"]\n",
             &[("a4:83:e7:10:00:10", "al\"ice#1", false)],
         );
-        check_file("a", "[dhcp]\nhosts = [ \"a4:83:e7:10:00:10,alice\"\n", &[]);
+        let broken = "[dhcp]\nhosts = [ \"a4:83:e7:10:00:10,alice\"\n";
+        check_file("a", broken, &[]);
+        assert!(matches!(found_in("a", broken).as_slice(), [Finding::NotUnderstood { .. }]));
     }
 }
