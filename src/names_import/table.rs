@@ -13,6 +13,7 @@
 //!   program's own exports do addresses share a name.
 
 mod header;
+mod headless;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -29,9 +30,6 @@ use header::Columns;
 const EXTENSIONS: [&str; 3] = ["csv", "tsv", "tab"];
 
 const DELIMITERS: [char; 3] = [',', ';', '\t'];
-
-/// In how few rows no column is taken for states: a household may have two devices with two addresses each.
-const FEWEST_STATES: usize = 5;
 
 /// The longest header that a warning shows, in characters.
 const SHOWN_HEADER_CHARS: usize = 80;
@@ -90,11 +88,7 @@ pub(super) fn read(text: &str) -> Facts {
                 facts.find(Finding::NoNameColumn(header.clone()));
                 continue;
             }
-            Header::Missing => {
-                let names = headless_names(&section.rows, &mut facts);
-                let is_own = width(&section.rows) == 2 && !is_mostly_shared(&names);
-                (names, is_own)
-            }
+            Header::Missing => headless::names(&section.rows, &mut facts),
         };
         match is_own {
             true => names
@@ -111,11 +105,19 @@ pub(super) fn read(text: &str) -> Facts {
             false => facts.add_name(address, name.text, Origin::Written),
         }
     }
-    if let Some(name) = left_out.first() {
-        let different: BTreeSet<String> = left_out.iter().map(|name| fold_case(name)).collect();
-        facts.find(Finding::Shared { name: name.clone(), others: different.len() - 1 });
+    if let Some((name, others)) = first_and_others(&left_out) {
+        facts.find(Finding::Shared { name, others });
     }
     facts
+}
+
+/// The first of the texts, and how many different ones there are beside it, without case.
+fn first_and_others<'a>(texts: impl IntoIterator<Item = &'a String>) -> Option<(String, usize)> {
+    let mut texts = texts.into_iter();
+    let first = texts.next()?;
+    let others: BTreeSet<String> =
+        texts.map(|text| fold_case(text)).filter(|text| *text != fold_case(first)).collect();
+    Some((first.clone(), others.len()))
 }
 
 /// The rows with addresses, by header. Some programs put several tables into one file.
@@ -190,96 +192,6 @@ fn is_attribute(text: &str, columns: &Columns, row: &StringRecord) -> bool {
 
 fn cell(row: &StringRecord, column: usize) -> &str {
     row.get(column).map(unquoted).unwrap_or_default()
-}
-
-/// A column of a table without a header.
-struct Candidate {
-    column: usize,
-    names: Vec<(MacAddr, String)>,
-    /// The other texts, if they are vendors.
-    vendors: Vec<String>,
-}
-
-impl Candidate {
-    /// The column, if its texts may be names.
-    fn of(column: usize, rows: &[(MacAddr, &StringRecord)], is_own: bool) -> Option<Self> {
-        let texts: Vec<(MacAddr, String)> = rows
-            .iter()
-            .filter_map(|(address, row)| Some((*address, unquoted(row.get(column)?).to_owned())))
-            .filter(|(_, text)| is_text(text) && !words::is_no_name(text))
-            .collect();
-        let is_vendor =
-            |(address, text): &(MacAddr, String)| words::is_vendor(text, *address) || words::is_company(text);
-        let total = texts.len();
-        let (vendors, texts): (Vec<_>, Vec<_>) = texts.into_iter().partition(is_vendor);
-        let is_name = |(address, text): &&(MacAddr, String)| is_usable(text, *address, false);
-        let names: Vec<(MacAddr, String)> = texts.iter().filter(is_name).cloned().collect();
-        let vendors: Vec<String> = vendors.into_iter().map(|(_, vendor)| vendor).collect();
-        // In a person's table, a single vendor says nothing about the other rows.
-        let is_mostly_names = match is_own && vendors.len() == 1 {
-            true => names.len() * 2 > texts.len(),
-            false => names.len() * 2 > total,
-        };
-        // What a person wrote stays a name, beside others.
-        is_mostly_names.then_some(Self { column, names: if is_own { texts } else { names }, vendors })
-    }
-
-    fn is_attribute(&self) -> bool {
-        !shared(self.names.iter().map(|(address, name)| (*address, name.as_str()))).is_empty()
-            || self.names.iter().all(|(_, name)| words::is_kind(name))
-    }
-}
-
-/// The names in rows without a header.
-fn headless_names(rows: &[&StringRecord], facts: &mut Facts) -> Vec<(MacAddr, Name)> {
-    let addressed: Vec<(MacAddr, &StringRecord)> =
-        rows.iter().filter_map(|row| Some((own_addresses(row).next()?, *row))).collect();
-    let is_own = width(rows) == 2;
-    let columns = 0..width(rows);
-    let mut candidates: Vec<Candidate> =
-        columns.filter_map(|column| Candidate::of(column, &addressed, is_own)).collect();
-    if candidates.len() > 1 {
-        candidates.retain(|candidate| !candidate.is_attribute());
-    }
-    let at = |column: usize| candidates.iter().find(|candidate| candidate.column == column);
-    let is_address = |column| rows.iter().all(|row| row.get(column).map(unquoted).and_then(mac).is_some());
-    let chosen = match candidates.as_slice() {
-        [] => None,
-        [only] => Some(only),
-        _ if is_address(0) => at(1),
-        _ if is_address(1) => at(0),
-        _ => None,
-    };
-    let has_names = |candidate: &&Candidate| candidate.names.iter().any(|(_, text)| !words::is_kind(text));
-    let Some(Candidate { names, vendors, .. }) = chosen.filter(has_names) else {
-        if let Some(row) = rows.first() {
-            facts.find(Finding::NoNameColumn(shown(row)));
-        }
-        return Vec::new();
-    };
-    let (kinds, names): (Vec<_>, Vec<_>) = names.iter().partition(|(_, text)| words::is_kind(text));
-    let left_out: Vec<&str> =
-        vendors.iter().chain(kinds.iter().map(|(_, kind)| kind)).map(String::as_str).collect();
-    if let Some(text) = left_out.first() {
-        let different: BTreeSet<String> = left_out.iter().map(|text| fold_case(text)).collect();
-        facts.find(Finding::VendorOrKind { text: (*text).to_owned(), others: different.len() - 1 });
-    }
-    let named =
-        |text: &str, facts: &mut Facts| Some(Name { text: facts.parse_name(text)?, is_shared: false });
-    names.iter().filter_map(|(address, text)| Some((*address, named(text, facts)?))).collect()
-}
-
-/// Whether the names are rather states, in a language that is not known: of at least so many addresses, most share
-/// theirs with others.
-fn is_mostly_shared(names: &[(MacAddr, Name)]) -> bool {
-    let shared = shared(names.iter().map(|(address, name)| (*address, name.text.as_str())));
-    let sharing = names.iter().filter(|(_, name)| shared.contains(&fold_case(&name.text))).count();
-    names.len() >= FEWEST_STATES && sharing * 2 > names.len()
-}
-
-/// The most fields of a row.
-fn width(rows: &[&StringRecord]) -> usize {
-    rows.iter().map(|row| row.len()).max().unwrap_or_default()
 }
 
 /// The names, without case, that several addresses have.
@@ -397,7 +309,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: &[(&str, &str)]) {
+    pub(super) fn check(text: &str, expected: &[(&str, &str)]) {
         let facts = Facts::read(Path::new("file"), text.as_bytes()).unwrap();
         assert!(facts.names.iter().all(|(_, name)| name.origin != Origin::Lease));
         let names: Vec<(String, &str)> =
@@ -435,10 +347,10 @@ mod tests {
         check("Our devices,,\n\nroom,name,mac\nKitchen,Phone,a4:83:e7:4e:39:15\n", &[(ALICE, "Phone")]);
     }
 
-    const COOK: &str = "a4:83:e7:10:00:34";
+    pub(super) const COOK: &str = "a4:83:e7:10:00:34";
 
     #[track_caller]
-    fn check_found(text: &str, expected: &[Finding]) {
+    pub(super) fn check_found(text: &str, expected: &[Finding]) {
         let facts = Facts::read(Path::new("file"), text.as_bytes()).unwrap();
         assert_eq!((facts.names, facts.findings.as_slice()), (Vec::new(), expected), "{text}");
     }
@@ -506,39 +418,6 @@ mod tests {
         check("a4:83:e7:10:00:34,10.0.0.7,Ann's tablet,infinite\n", &[(COOK, "Ann's tablet")]);
     }
 
-    #[test]
-    fn vendors_and_kinds_without_a_header_are_no_names() {
-        let rows = |texts: &[&str]| -> String {
-            let row = |(text, row): (&&str, u8)| format!("a4:83:e7:10:00:{row:02x},\"{text}\"\n");
-            texts.iter().zip(0..).map(row).collect()
-        };
-        for column in [
-            &["Apple, Inc.", "Samsung Electronics Co.,Ltd", "Espressif Inc.", "Intel Corporate"][..],
-            &["AVM GmbH", "Philips Lighting B.V.", "Somebody else", "Apple"],
-            &["phone", "tablet", "printer"],
-            &["Phone"],
-            &["Smart TV", "Espressif Inc."],
-        ] {
-            let table = rows(column);
-            let header = Finding::NoNameColumn(format!("a4:83:e7:10:00:00,{}", column[0]));
-            check_found(&table, std::slice::from_ref(&header));
-            // So it is if more columns have no names.
-            let numbered: String =
-                table.lines().zip(1..).map(|(line, number)| format!("{number},{line}\n")).collect();
-            let facts = Facts::read(Path::new("file"), numbered.as_bytes()).unwrap();
-            assert_eq!((facts.names.len(), facts.findings.len()), (0, 1), "{numbered}");
-        }
-        for left_out in ["Apple, Inc.", "printer", "AVM GmbH"] {
-            let table = rows(&["Lamp", left_out, "Kitchen tablet"]);
-            check(&table, &[("a4:83:e7:10:00:00", "Lamp"), ("a4:83:e7:10:00:02", "Kitchen tablet")]);
-            let facts = Facts::read(Path::new("file"), table.as_bytes()).unwrap();
-            assert_eq!(facts.findings, [Finding::VendorOrKind { text: left_out.into(), others: 0 }]);
-        }
-        check(&rows(&["Apple, Inc.", "Lamp"]), &[("a4:83:e7:10:00:01", "Lamp")]);
-        // Below `name,mac`, they are what a person calls the device.
-        check("mac,name\na4:83:e7:10:00:34,Printer\n", &[(COOK, "Printer")]);
-    }
-
     /// In whatever language it is.
     #[test]
     fn a_value_that_addresses_share_is_no_name() {
@@ -559,18 +438,6 @@ mod tests {
         ] {
             check(own, &[(VAN, "Van"), (ALICE, "Van")]);
         }
-    }
-
-    #[test]
-    fn states_in_two_columns_are_no_names() {
-        let rows = |states: &[&str]| -> String {
-            states.iter().zip(0..).map(|(state, row)| format!("a4:83:e7:10:00:{row:02x},{state}\n")).collect()
-        };
-        let taken = rows(&["zauzet", "slobodan", "zauzet", "zauzet", "slobodan"]);
-        check_found(&taken, &[Finding::Shared { name: "zauzet".into(), others: 1 }]);
-        // Names that people give to several addresses are fewer.
-        let family = rows(&["Ann", "Bob", "Ann", "Cat", "Dan"]);
-        assert_eq!(Facts::read(Path::new("a"), family.as_bytes()).unwrap().names.len(), 5);
     }
 
     /// Some programs name a device after its vendor or its kind until a person does.
