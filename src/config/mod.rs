@@ -28,4 +28,4 @@ pub use load::SYSTEM_FILE;
 pub use model::{Capture, Config, ConfiguredSource, Delivery, Secret, Telegram, Tls, Updates, Webhook};
 pub use quiet_hours::QuietHours;
 pub use schema::{Key, keys};
-pub use time_zone::{TimeZone, ZoneOrigin};
+pub use time_zone::ZoneOrigin;

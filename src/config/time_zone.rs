@@ -23,11 +23,10 @@ const ZONEINFO: &str = "usr/share/zoneinfo";
 
 /// A time zone, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimeZone {
-    /// The zone.
-    pub zone: Tz,
+pub(super) struct TimeZone {
+    pub(super) zone: Tz,
     /// What says so.
-    pub origin: ZoneOrigin,
+    pub(super) origin: ZoneOrigin,
 }
 
 /// Where a time zone comes from.
@@ -69,24 +68,19 @@ impl TimeZone {
             };
         }
         let path = root.join(LOCALTIME);
-        let (linked, content) = (linked_zone(&path), Rules::of_file(&path));
-        let named = named_zone(root);
-        let agrees = |zone: &Tz| content.as_ref().is_none_or(|content| content.agrees_with(*zone));
-        if let Some(zone) = linked.filter(agrees) {
-            return Self { zone, origin: ZoneOrigin::Link };
-        }
-        if let Some(zone) = named.filter(agrees) {
-            return Self { zone, origin: ZoneOrigin::NameFile };
-        }
-        if let Some(zone) = content.and_then(|content| content.zone()) {
-            return Self { zone, origin: ZoneOrigin::Content };
-        }
-        // The machine's data may be newer or older than this program's.
-        match (linked, named) {
-            (Some(zone), _) => Self { zone, origin: ZoneOrigin::Link },
-            (None, Some(zone)) => Self { zone, origin: ZoneOrigin::NameFile },
-            (None, None) => Self { zone: Tz::UTC, origin: ZoneOrigin::Default },
-        }
+        let linked = linked_zone(&path).map(|zone| Self { zone, origin: ZoneOrigin::Link });
+        let named = named_zone(root).map(|zone| Self { zone, origin: ZoneOrigin::NameFile });
+        Self::choose([linked, named].into_iter().flatten().collect(), Rules::of_file(&path))
+            .unwrap_or(Self { zone: Tz::UTC, origin: ZoneOrigin::Default })
+    }
+
+    /// The first of the zones that are named whose rules are those of the content; if there is none, a zone with these
+    /// rules. If that is not known either, the first that is named: the machine's data may be newer or older than this
+    /// program's.
+    fn choose(named: Vec<Self>, content: Option<Rules>) -> Option<Self> {
+        let agrees = |named: &&Self| content.as_ref().is_none_or(|content| content.agrees_with(named.zone));
+        let of_content = || Some(Self { zone: content.as_ref()?.zone()?, origin: ZoneOrigin::Content });
+        named.iter().find(agrees).cloned().or_else(of_content).or_else(|| named.first().cloned())
     }
 }
 
@@ -131,9 +125,8 @@ fn of_variable(value: &str, root: &Path) -> Option<Tz> {
     if let Some(path) = name.strip_prefix('/') {
         let path = root.join(path);
         let named = zone_in_path(&path).or_else(|| linked_zone(&path));
-        let content = Rules::of_file(&path);
-        let agreeing = named.filter(|zone| content.as_ref().is_none_or(|content| content.agrees_with(*zone)));
-        return agreeing.or_else(|| content?.zone()).or(named);
+        let named = named.map(|zone| TimeZone { zone, origin: ZoneOrigin::Variable(value.to_owned()) });
+        return TimeZone::choose(named.into_iter().collect(), Rules::of_file(&path)).map(|found| found.zone);
     }
     let of_file = || {
         let is_below = !Path::new(name).components().any(|part| part == std::path::Component::ParentDir);
