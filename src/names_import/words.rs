@@ -420,7 +420,6 @@ const STATES: &[&str] = &[
     "neues gerät",
     "actif",
     "inactif",
-    "active",
     "connecté",
     "déconnecté",
     "non connecté",
@@ -622,38 +621,18 @@ const MARKED_LEGAL_FORMS: &[&str] = &[" b.v", " n.v", " s.a", " s.a.s", " s.r.l"
 /// Legal forms of languages that write no spaces.
 const UNSPACED_LEGAL_FORMS: &[&str] = &["有限公司", "株式会社", "주식회사"];
 
-/// Words of companies' names that registries and products shorten differently.
+/// Other words of companies' names that registries and products shorten differently.
 const COMPANY: &[&str] = &[
-    "inc",
-    "incorporated",
-    "ltd",
-    "limited",
-    "co",
-    "corp",
-    "corporation",
-    "corporate",
     "company",
-    "llc",
     "lp",
-    "plc",
-    "gmbh",
-    "ag",
-    "kg",
     "se",
     "sa",
     "sas",
-    "srl",
     "spa",
-    "bv",
-    "nv",
     "ab",
     "as",
-    "oy",
-    "oyj",
     "a",
     "s",
-    "pty",
-    "pte",
     "kk",
     "the",
     "and",
@@ -736,11 +715,16 @@ pub(super) fn is_kind(text: &str) -> bool {
     KINDS.contains(&bare(text).as_str())
 }
 
+/// Whether the word may be left out of a company's name.
+fn is_company_word(word: &str) -> bool {
+    [LEGAL_FORMS, LAST_LEGAL_FORMS, COMPANY].iter().any(|words| words.contains(&word))
+}
+
 /// Whether two texts are the same but for case, punctuation and the words of companies' names.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     let [one, other] = [one, other].map(bare);
     let core = |text: &str| -> Vec<String> {
-        text.split(' ').filter(|word| !COMPANY.contains(word)).map(str::to_owned).collect()
+        text.split(' ').filter(|word| !is_company_word(word)).map(str::to_owned).collect()
     };
     !one.is_empty() && (one == other || !core(&one).is_empty() && core(&one) == core(&other))
 }
@@ -752,8 +736,7 @@ pub(super) fn is_vendor(text: &str, address: MacAddr) -> bool {
     let (Some(first), Some(of_text)) = (vendor.split(' ').next(), text.split(' ').next()) else {
         return false;
     };
-    let is_known =
-        |word: &str| COMPANY.contains(&word) || vendor.split(' ').any(|of_vendor| of_vendor == word);
+    let is_known = |word: &str| is_company_word(word) || vendor.split(' ').any(|of_vendor| of_vendor == word);
     first == of_text && text.split(' ').all(is_known)
 }
 
