@@ -1,13 +1,13 @@
-//! Names of devices from other programs' files: leases of DHCP servers, ethers, hosts, CSV. Each file is recognized by its
-//! content and parsed to [`Facts`], and [`join`] combines the facts of all files to names: a line of hosts names an IP address; a line of
-//! ethers, a lease or the kernel says which MAC address has it.
+//! Names of devices from other programs' files: leases of DHCP servers, ethers, hosts, CSV. Each file is recognized by
+//! its content and parsed to [`Facts`], and [`join`] combines the facts of all files to names: a line of hosts names an
+//! IP address; a line of ethers, a lease or the kernel says which MAC address has it.
 //!
 //! # Invariants
 //! - Any bytes can be parsed; lines without a fact are skipped.
 //! - If an address has several names, the first line of the first file counts.
 //! - Many phones call themselves `iPhone`. Leases with the same name get the last octets of their address added. A name
-//!   that one table of a program has for several addresses is none, for it may be a default. A name that somebody wrote for
-//!   several addresses, or that several tables have, is one device with several addresses.
+//!   that one table of a program has for several addresses is none, for it may be a default. A name that somebody wrote
+//!   for several addresses, or that several tables have, is one device with several addresses.
 //! - There are never more than [`NAMES_LIMIT`] names.
 
 mod adguard;
@@ -217,8 +217,8 @@ pub struct Imported {
     pub left_out: usize,
 }
 
-/// The names from `files`, the most important first, with the kernel's `neighbours`. The addresses in `expired` keep the
-/// names of their expired leases, as far as the limit allows.
+/// The names from `files`, the most important first, with the kernel's `neighbours`. The addresses in `expired` keep
+/// the names of their expired leases, as far as the limit allows.
 pub fn join(files: &[&Facts], neighbours: &Facts, expired: &[(MacAddr, &str)]) -> Imported {
     let owners = owners(files, neighbours);
     let mut names = BTreeMap::new();

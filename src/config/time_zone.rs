@@ -1,8 +1,9 @@
 //! The time zone in which times are shown, if the configuration names none: as date(1) has it, from `TZ` (tzset(3)),
 //! `/etc/localtime` or `/etc/timezone`, in this order.
 //!
-//! Times are computed with the zones of chrono-tz. A POSIX rule, or a file without a name, becomes the zone with the same
-//! rules. A link whose name and content differ (somebody mounted another file over its target) counts as its content.
+//! Times are computed with the zones of chrono-tz. A POSIX rule, or a file without a name, becomes the zone with the
+//! same rules. A link whose name and content differ (somebody mounted another file over its target) counts as its
+//! content.
 
 mod rules;
 

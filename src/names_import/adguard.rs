@@ -1,6 +1,6 @@
-//! The clients in AdGuard Home's configuration (`AdGuardHome.yaml`), to which people give names: `clients.persistent`, and
-//! before version 0.107 the list `clients`. A client has a `name` and `ids`, which are addresses of devices, IP addresses
-//! or other identifiers. `static_leases` with `mac`, `ip` and `hostname` are read, too.
+//! The clients in AdGuard Home's configuration (`AdGuardHome.yaml`), to which people give names: `clients.persistent`,
+//! and before version 0.107 the list `clients`. A client has a `name` and `ids`, which are addresses of devices, IP
+//! addresses or other identifiers. `static_leases` with `mac`, `ip` and `hostname` are read, too.
 //!
 //! The file is YAML as AdGuard Home writes it: a block with two or four spaces for each level, and lists in lines of
 //! their own or in brackets. Only its lists of clients are read, so a reader of all of YAML would be of little use.

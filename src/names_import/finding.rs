@@ -53,7 +53,8 @@ pub enum Finding {
         /// How many more there are.
         others: usize,
     },
-    /// The first text in a column of names that is the vendor or the kind of the device, and how many others are like it.
+    /// The first text in a column of names that is the vendor or the kind of the device, and how many others are like
+    /// it.
     #[error(
         "has {text:?} where names are, which is a vendor or a kind of device{}",
         more(*others, "text is left out likewise", "texts are left out likewise")

@@ -1,8 +1,8 @@
 //! Leases in JSON:
-//! - systemd-networkd's DHCP server (`/var/lib/systemd/network/dhcp-server-lease/…`): `Leases` with `HardwareAddress`, a
-//!   list of octets, and `Hostname`; before version 257 only `ClientId`, which holds the type 1 and the address;
-//! - AdGuard Home: `data/leases.json` with `leases`, whose `static` ones a person made; before, `data/leases.db`, a list
-//!   with addresses in Base64, where the expiry 1 stands for a static lease.
+//! - systemd-networkd's DHCP server (`/var/lib/systemd/network/dhcp-server-lease/…`): `Leases` with `HardwareAddress`,
+//!   a list of octets, and `Hostname`; before version 257 only `ClientId`, which holds the type 1 and the address;
+//! - AdGuard Home: `data/leases.json` with `leases`, whose `static` ones a person made; before, `data/leases.db`, a
+//!   list with addresses in Base64, where the expiry 1 stands for a static lease.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::{Facts, LocatedBy, is_individual, mac};
 
-/// The hardware type of Ethernet and Wi-Fi (RFC 1700), also the first octet of a client identifier with such an address.
+/// The hardware type of Ethernet and Wi-Fi (RFC 1700), also the first octet of a client identifier with such an
+/// address.
 const ETHERNET: u64 = 1;
 
 /// Keys of lists of leases.

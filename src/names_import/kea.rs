@@ -14,12 +14,12 @@ use super::{Facts, LocatedBy, mac};
 /// How the header of a file begins: of IPv4, and of IPv6.
 const HEADERS: [&str; 2] = ["address,hwaddr,", "address,duid,"];
 
-/// The states of a lease that is in use: assigned, and registered (of an IPv6 address that the device chose). Others are
-/// declined, expired and released.
+/// The states of a lease that is in use: assigned, and registered (of an IPv6 address that the device chose). Others
+/// are declined, expired and released.
 const IN_USE: [&str; 3] = ["", "0", "4"];
 
-/// The endings of the files that hold the earlier rows, in the order of the rows. The first list whose first file exists
-/// counts: the second one is of a clean-up that is not complete.
+/// The endings of the files that hold the earlier rows, in the order of the rows. The first list of which a file has
+/// rows counts: the second one is of a clean-up that is not complete.
 pub const EARLIER_FILES: [&[&str]; 2] = [&[".completed"], &[".2", ".1"]];
 
 /// Whether it is a lease file of Kea.

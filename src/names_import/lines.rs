@@ -1,7 +1,7 @@
 //! Files with one entry a line. Each line shows by itself what it is:
 //! - a lease of dnsmasq: `1767225600 a4:83:e7:4e:39:15 192.168.1.7 alice-phone *`; the name `*` stands for none;
-//! - a lease of odhcpd: `# br-lan a483e7100010 ipv4 alice-phone 1767225600 3e8 32 192.168.1.20/32`, with `-` for no name;
-//!   a lease of IPv6 has a DUID instead, which need not hold an address;
+//! - a lease of odhcpd: `# br-lan a483e7100010 ipv4 alice-phone 1767225600 3e8 32 192.168.1.20/32`, with `-` for no
+//!   name; a lease of IPv6 has a DUID instead, which need not hold an address;
 //! - a fixed lease of dnsmasq's configuration: `dhcp-host=a4:83:e7:4e:39:15,192.168.1.7,alice-phone`;
 //! - ethers(5): a MAC address and a name, or an IP address that a line of hosts names;
 //! - hosts(5): an IP address and names, the canonical one first.

@@ -2,15 +2,15 @@
 //!
 //! # Which column holds names
 //! - If the first row is a header, it says so. If it calls no column a name, the table has no names.
-//! - A table without a header has them in its only column with texts that are neither states, vendors nor dates. If there
-//!   are several, they are in the one beside the first column with addresses, or nowhere.
+//! - A table without a header has them in its only column with texts that are neither states, vendors nor dates. If
+//!   there are several, they are in the one beside the first column with addresses, or nowhere.
 //!
 //! # Which values are names
-//! - Not those that stand for "no name", the state of a device, or its vendor. Without a header, nothing tells a column of
-//!   kinds of devices or of companies from one of names, so these are none either.
-//! - Not one that several addresses of the table share: programs have defaults in any language, and strangers would become one device.
-//!   Only in a table that people write for this program (`name,mac`, or two columns without a header) and in this
-//!   program's own exports do addresses share a name.
+//! - Not those that stand for "no name", the state of a device, or its vendor. Without a header, nothing tells a column
+//!   of kinds of devices or of companies from one of names, so these are none either.
+//! - Not one that several addresses of the table share: programs have defaults in any language, and strangers would
+//!   become one device. Only in a table that people write for this program (`name,mac`, or two columns without a
+//!   header) and in this program's own exports do addresses share a name.
 
 mod header;
 mod headless;
@@ -207,8 +207,8 @@ fn shared<'a>(names: impl Iterator<Item = (MacAddr, &'a str)>) -> BTreeSet<Strin
     shared
 }
 
-/// Whether the text may be a name of the address. In a table that people write, all that is no address and does not stand
-/// for "no name" is one.
+/// Whether the text may be a name of the address. In a table that people write, all that is no address and does not
+/// stand for "no name" is one.
 fn is_usable(text: &str, address: MacAddr, is_own: bool) -> bool {
     let is_of_program = words::is_default_or_state(text) || words::is_vendor(text, address) || is_date(text);
     mac(text).is_none()
@@ -273,7 +273,8 @@ fn is_text(field: &str) -> bool {
         && !is_date(field)
 }
 
-/// Whether a field is a date, a time or a duration: it has digits, and no letters but those of a month, a unit or a zone.
+/// Whether a field is a date, a time or a duration: it has digits, and no letters but those of a month, a unit or a
+/// zone.
 fn is_date(field: &str) -> bool {
     const LETTERS: [&str; 38] = [
         "t", "z", "am", "pm", "utc", "gmt", "cet", "cest", "d", "h", "m", "s", "w", "y", "min", "sec",

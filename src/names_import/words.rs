@@ -1,6 +1,6 @@
 //! Words that programs put where a name belongs: for "no name", for the state of a device, and for its kind. Tables of
-//! many products and languages have them, so each list is open: a word that is missing does little harm, because a value
-//! that several addresses share is no name either (see [`super::table`]).
+//! many products and languages have them, so each list is open: a word that is missing does little harm, because a
+//! value that several addresses share is no name either (see [`super::table`]).
 //!
 //! Words are compared in lower case, with one space in place of everything that is neither a letter nor a digit.
 

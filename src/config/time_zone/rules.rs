@@ -258,7 +258,8 @@ impl PosixRule {
         self.fixed_zone().or_else(|| Sampled::at(self.changes(), |time| self.at(time)).zone(|_| None))
     }
 
-    /// The zone of a whole number of hours that never changes, in whose name the sign is that of the rule: west is positive.
+    /// The zone of a whole number of hours that never changes, in whose name the sign is that of the rule: west is
+    /// positive.
     fn fixed_zone(&self) -> Option<Tz> {
         if self.daylight.is_some() || self.standard.offset % 3_600 != 0 {
             return None;
