@@ -1,22 +1,14 @@
 //! Tells each chat once when the machine's clock is in doubt, and once, silently, when it no longer is; likewise
-//! that much of the log will be deleted because of its age ([`IncidentState`]). During quiet hours all wait.
+//! that much of the log will be deleted because of its age ([`Notifier`]). During quiet hours all wait.
 //!
-//! What a chat was told of before a restart is over if it does not hold [`SETTLE_TIME`] after that ([`SentWarnings`]).
+//! What a chat was told of before a restart is over if it does not hold [`SETTLE_TIME`] after that.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use store::event::ChatId;
-use store::recorder::RecorderHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::incident_state::{IncidentState, NextNotice};
-use super::quiet_hours::LocalQuietHours;
-use super::sender::Sender;
-use super::sent_warnings::SentWarnings;
+use super::notifier::{Current, Incident, Notifier};
 use crate::chat::views::notices;
-use crate::text::Text;
 
 /// How often to check. A clock that is set from the network soon after the start is not worth a message.
 const POLL_INTERVAL: Duration = Duration::from_secs(15);
@@ -24,72 +16,25 @@ const POLL_INTERVAL: Duration = Duration::from_secs(15);
 /// How long after a restart it may take until what holds is known.
 const SETTLE_TIME: Duration = Duration::from_secs(120);
 
-/// What the warnings are kept by.
-const CLOCK: &str = "clock";
-const DELETION: &str = "deletion";
-
-/// What one chat was told.
-struct Told {
-    clock: IncidentState<()>,
-    deletion: IncidentState<()>,
-}
-
-/// Notifies the chats until `stop`.
-pub(super) async fn run(
-    sender: Sender,
-    recorder: RecorderHandle,
-    quiet_hours: LocalQuietHours,
-    warnings: SentWarnings,
-    stop: CancellationToken,
-) {
-    let mut chats: HashMap<ChatId, Told> = HashMap::new();
+/// Notifies the chats for ever.
+pub(super) async fn run(notifier: &Notifier) {
+    let (mut clock, mut deletion) = (Incident::new("clock", ()), Incident::new("deletion", ()));
+    let zone = notifier.quiet_hours.zone;
     let started = Instant::now();
-    while stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
-        if quiet_hours.next_check(recorder.now(), Instant::now()).is_some() {
+    loop {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        if notifier.is_quiet() {
             continue;
         }
-        let (doubt, deletion) = (recorder.clock_doubt(), recorder.pending_deletion());
-        for chat in sender.chats_to_notify() {
-            let told = chats.entry(chat).or_insert_with(|| Told {
-                clock: warnings.state(CLOCK, chat, ()),
-                deletion: warnings.state(DELETION, chat, ()),
-            });
-            let is_settled = started.elapsed() >= SETTLE_TIME;
-            let zone = quiet_hours.zone;
-            let clock = doubt.map(|doubt| notices::clock_doubted(&doubt, zone));
-            let deletion = deletion.map(|pending| notices::deletion_announced(&pending, zone));
-            let send = async {
-                let clock = (clock, notices::clock_trusted());
-                let deletion = (deletion, notices::deletion_over());
-                notify(&sender, &warnings, (CLOCK, chat), &mut told.clock, clock, is_settled).await;
-                notify(&sender, &warnings, (DELETION, chat), &mut told.deletion, deletion, is_settled).await;
-            };
-            tokio::select! {
-                () = send => {}
-                () = stop.cancelled() => return,
-            }
+        let (doubt, pending) = (notifier.recorder.clock_doubt(), notifier.recorder.pending_deletion());
+        for chat in notifier.sender.chats_to_notify() {
+            let is_certain = started.elapsed() >= SETTLE_TIME;
+            let active = doubt.map(|doubt| move || notices::clock_doubted(&doubt, zone));
+            let current = Current { active, is_certain, kept: () };
+            notifier.notify(chat, &mut clock, current, |()| notices::clock_trusted()).await;
+            let active = pending.map(|pending| move || notices::deletion_announced(&pending, zone));
+            let current = Current { active, is_certain, kept: () };
+            notifier.notify(chat, &mut deletion, current, |()| notices::deletion_over()).await;
         }
     }
-}
-
-/// Tells the chat of what has begun, or that it is over.
-async fn notify(
-    sender: &Sender,
-    warnings: &SentWarnings,
-    (incident, chat): (&str, ChatId),
-    state: &mut IncidentState<()>,
-    (begun, over): (Option<Text>, Text),
-    is_settled: bool,
-) {
-    let in_doubt = state.is_resumed() && !is_settled;
-    let notice = state.next(begun.is_some() || in_doubt, Instant::now());
-    let (text, silent) = match notice {
-        NextNotice::Started => (begun.unwrap_or_default(), false),
-        NextNotice::Resolved(()) => (over, true),
-        NextNotice::NotBefore(_) | NextNotice::Nothing => return,
-    };
-    warnings.announce(incident, chat, &notice).await;
-    let outcome = sender.notify(chat, &text, silent).await;
-    state.record_outcome(notice, (), outcome, chat, Instant::now());
-    warnings.record(incident, chat, state).await;
 }

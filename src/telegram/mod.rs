@@ -33,6 +33,7 @@ mod handler;
 mod incident_state;
 mod incoming;
 mod metrics;
+mod notifier;
 mod outbox;
 mod outgoing;
 mod pending_question;
@@ -70,6 +71,7 @@ pub use error::TelegramError;
 use handler::Handler;
 use incoming::BotIdentity;
 pub use metrics::RequestMetrics;
+use notifier::Notifier;
 use outbox::Outbox;
 use quiet_hours::LocalQuietHours;
 use sender::Sender;
@@ -101,42 +103,28 @@ pub async fn run(
         quiet_hours,
         stop: stop.clone(),
     };
-    let warnings = SentWarnings::open(data_dir);
-    let disk_notifier =
-        disk_notifier::run(sender.clone(), recorder.clone(), quiet_hours, warnings.clone(), stop.clone());
-    let source_notifier = source_notifier::run(
-        sender.clone(),
-        chat.clone(),
-        recorder.clone(),
-        silence,
+    let notifier = Notifier {
+        sender: sender.clone(),
+        recorder: recorder.clone(),
         quiet_hours,
-        warnings.clone(),
-        stop.clone(),
-    );
-    let clock_notifier =
-        clock_notifier::run(sender.clone(), recorder.clone(), quiet_hours, warnings.clone(), stop.clone());
-    let conflict_notifier = conflict_notifier::run(
-        sender.clone(),
-        problems.clone(),
-        recorder.clone(),
-        quiet_hours,
-        warnings,
-        stop.clone(),
-    );
+        warnings: SentWarnings::open(data_dir),
+    };
+    let source_notifier = source_notifier::run(&notifier, chat.clone(), silence);
+    let notifiers = stop.run_until_cancelled(async {
+        tokio::join!(
+            disk_notifier::run(&notifier),
+            source_notifier,
+            clock_notifier::run(&notifier),
+            conflict_notifier::run(&notifier, &problems),
+        )
+    });
     let updates = async {
         let outcome = serve(settings, data_dir, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot, so the other parts end with them.
         stop.cancel();
         outcome
     };
-    let ((), (), (), (), (), outcome) = tokio::join!(
-        outbox.run(),
-        disk_notifier,
-        source_notifier,
-        clock_notifier,
-        conflict_notifier,
-        updates
-    );
+    let ((), _, outcome) = tokio::join!(outbox.run(), notifiers, updates);
     outcome
 }
 

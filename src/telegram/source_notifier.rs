@@ -1,9 +1,8 @@
 //! Tells each chat once when a source of frames fails or falls silent, and once, silently, when it is captured from
-//! again ([`IncidentState`]). During quiet hours both notices wait.
+//! again ([`Notifier`]). During quiet hours both notices wait.
 //!
 //! Invariants:
-//! - A problem that was reported before a restart is over once the source gives a frame, or was read to its end
-//!   ([`SentWarnings`]).
+//! - A problem that was reported before a restart is over once the source gives a frame, or was read to its end.
 //! - Silence is a problem only for a source that has given frames, in this run or, according to the event log, in an
 //!   earlier one: it may be normal that no device is near. A file that was read to its end has no problem.
 //! - A source has [`OPEN_TIMEOUT`] to open after the start, because an adapter, the network or an access point may
@@ -13,15 +12,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use store::event::ChatId;
-use store::recorder::{History, RecorderHandle};
+use store::recorder::History;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::incident_state::{IncidentState, NextNotice};
-use super::quiet_hours::LocalQuietHours;
-use super::sender::Sender;
-use super::sent_warnings::SentWarnings;
+use super::notifier::{Current, Incident, Notifier};
 use crate::chat::Chat;
 use crate::chat::views::notices::{self, SourceProblem};
 use crate::status::{SourceState, SourceStatus};
@@ -50,12 +44,12 @@ struct ObservedSource {
     stuck_since: Option<Instant>,
     /// Whether its latest problem is, or was, that.
     was_stuck: bool,
-    /// By chat; a start notice keeps whether the source had been open.
-    notices: HashMap<ChatId, IncidentState<bool>>,
+    /// A start notice keeps whether the source had been open.
+    incident: Incident<bool>,
 }
 
 impl ObservedSource {
-    fn new(now: Instant) -> Self {
+    fn new(name: &str, now: Instant) -> Self {
         Self {
             first_check: now,
             frames: 0,
@@ -65,7 +59,7 @@ impl ObservedSource {
             opening_since: None,
             stuck_since: None,
             was_stuck: false,
-            notices: HashMap::new(),
+            incident: Incident::new(format!("source:{name}"), true),
         }
     }
 
@@ -140,74 +134,49 @@ async fn is_in_log(history: &History, name: &str) -> bool {
     search.is_ok_and(|found| found.unwrap_or(false))
 }
 
-/// Notifies the chats until `stop`.
-pub(super) async fn run(
-    sender: Sender,
-    chat: Chat,
-    recorder: RecorderHandle,
-    silence: Option<Duration>,
-    quiet_hours: LocalQuietHours,
-    warnings: SentWarnings,
-    stop: CancellationToken,
-) {
-    let history = recorder.history().clone();
+/// Notifies the chats for ever.
+pub(super) async fn run(notifier: &Notifier, chat: Chat, silence: Option<Duration>) {
+    let history = notifier.recorder.history();
     // By their index in the configuration.
     let mut sources: HashMap<usize, ObservedSource> = HashMap::new();
     loop {
         // Reading a source's status may block.
         let reader = chat.clone();
-        let statuses = tokio::select! {
-            statuses = tokio::task::spawn_blocking(move || reader.source_statuses()) => statuses.unwrap_or_default(),
-            () = stop.cancelled() => return,
-        };
-        for (index, status) in statuses.iter().enumerate() {
+        let statuses = tokio::task::spawn_blocking(move || reader.source_statuses()).await;
+        for (index, status) in statuses.unwrap_or_default().iter().enumerate() {
             let now = Instant::now();
-            let source = sources.entry(index).or_insert_with(|| ObservedSource::new(now));
+            let source = sources.entry(index).or_insert_with(|| ObservedSource::new(&status.name, now));
             if source.needs_log_search(status, silence, now) {
-                source.in_log = Some(is_in_log(&history, &status.name).await);
+                source.in_log = Some(is_in_log(history, &status.name).await);
             }
             let problem = source.update(status, silence, now);
-            if quiet_hours.next_check(recorder.now(), now).is_none() {
-                tokio::select! {
-                    () = notify(&sender, source, status, problem.as_ref(), &warnings) => {}
-                    () = stop.cancelled() => return,
-                }
+            if !notifier.is_quiet() {
+                notify(notifier, source, status, problem.as_ref()).await;
             }
         }
-        tokio::select! {
-            () = tokio::time::sleep(POLL_INTERVAL) => {}
-            () = stop.cancelled() => return,
-        }
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Sends each chat the notice that is due about the source of this name.
+/// Sends each chat the notice that is due about the source.
 async fn notify(
-    sender: &Sender,
+    notifier: &Notifier,
     source: &mut ObservedSource,
     status: &SourceStatus,
     problem: Option<&SourceProblem>,
-    warnings: &SentWarnings,
 ) {
     let name = &status.name;
-    let incident = format!("source:{name}");
-    let has_recovered = source.frames > 0 || status.condition == SourceState::Ended;
-    for chat in sender.chats_to_notify() {
-        let state = source.notices.entry(chat).or_insert_with(|| warnings.state(&incident, chat, true));
-        let in_doubt = state.is_resumed() && !has_recovered;
-        let notice = state.next(problem.is_some() || in_doubt, Instant::now());
-        let (text, silent) = match (notice, problem) {
-            (NextNotice::Started, Some(problem)) => (notices::source_problem(name, problem), false),
-            (NextNotice::Resolved(_), _) if source.was_stuck => (notices::hopping_recovered(name), true),
-            (NextNotice::Resolved(had_been_open), _) => {
-                (notices::source_recovered(name, had_been_open), true)
-            }
-            _ => continue,
+    for chat in notifier.sender.chats_to_notify() {
+        let current = Current {
+            active: problem.map(|problem| || notices::source_problem(name, problem)),
+            is_certain: source.frames > 0 || status.condition == SourceState::Ended,
+            kept: source.has_been_open,
         };
-        warnings.announce(&incident, chat, &notice).await;
-        let outcome = sender.notify(chat, &text, silent).await;
-        state.record_outcome(notice, source.has_been_open, outcome, chat, Instant::now());
-        warnings.record(&incident, chat, state).await;
+        let over = |had_been_open| match source.was_stuck {
+            true => notices::hopping_recovered(name),
+            false => notices::source_recovered(name, had_been_open),
+        };
+        notifier.notify(chat, &mut source.incident, current, over).await;
     }
 }
 
@@ -227,7 +196,7 @@ mod tests {
     #[test]
     fn silence_is_a_problem_only_after_frames() {
         let start = Instant::now();
-        let mut source = ObservedSource::new(start);
+        let mut source = ObservedSource::new("mon0", start);
         let mut update = |frames, minutes: u64| {
             let now = start + Duration::from_secs(60 * minutes);
             source.update(&status(frames, SourceState::Capturing), Some(SILENCE), now)
@@ -244,7 +213,7 @@ mod tests {
     fn silence_since_the_start_is_a_problem_if_the_log_has_frames_of_the_source() {
         let start = Instant::now();
         for in_log in [false, true] {
-            let mut source = ObservedSource::new(start);
+            let mut source = ObservedSource::new("mon0", start);
             let silent = status(0, SourceState::Capturing);
             let early = start + SILENCE / 2;
             assert!(!source.needs_log_search(&silent, Some(SILENCE), early));
@@ -271,7 +240,7 @@ mod tests {
         for (condition, problem) in
             [(SourceState::Opening, SourceProblem::Unopened), (failed(), late.clone())]
         {
-            let mut source = ObservedSource::new(start);
+            let mut source = ObservedSource::new("mon0", start);
             let mut update = |condition: &SourceState, seconds| {
                 let now = start + Duration::from_secs(seconds);
                 source.update(&status(0, condition.clone()), Some(SILENCE), now)
@@ -291,7 +260,7 @@ mod tests {
     #[test]
     fn a_radio_that_is_stuck_on_one_channel_is_a_problem_after_a_while() {
         let start = Instant::now();
-        let mut source = ObservedSource::new(start);
+        let mut source = ObservedSource::new("mon0", start);
         let stuck = SourceStatus {
             hopping_failure: Some(HoppingFailure {
                 since: Timestamp::from_micros(0),
@@ -318,7 +287,7 @@ mod tests {
     #[test]
     fn a_failure_is_a_problem_and_an_end_is_none() {
         let start = Instant::now();
-        let mut source = ObservedSource::new(start);
+        let mut source = ObservedSource::new("mon0", start);
         let failed = status(7, SourceState::Failed("the interface is gone".to_owned()));
         let why = "the interface is gone".to_owned();
         assert_eq!(source.update(&failed, None, start), Some(SourceProblem::Failed(why)));
