@@ -18,6 +18,7 @@ pub mod jumping_clock;
 pub mod log;
 pub mod ndjson;
 pub mod notify_socket;
+pub mod preload;
 pub mod process;
 pub mod recorder;
 pub mod require;
