@@ -6,7 +6,7 @@ use std::io::Write;
 
 use crate::support::bot_api::{Fault, Incoming, Outcome};
 use crate::support::http;
-use crate::support::testbed::{CHAT, Mode, Testbed};
+use crate::support::testbed::{CHAT, Mode, Testbed, is_alert_call};
 
 const STRANGER: i64 = 666;
 const ALICE: &str = "a4:83:e7:4e:39:15";
@@ -276,7 +276,7 @@ fn requests_that_hang_or_lose_their_response_lose_no_alert() {
     testbed.ask("/watch Depot");
     testbed.api.fail_next("sendMessage", 1, Fault::Hang);
     testbed.transmit(VAN, "Depot");
-    testbed.api.wait_for_call("sendMessage", |call| call.params["text"].as_str().unwrap().starts_with('📣'));
+    testbed.api.wait_for_call("sendMessage", is_alert_call);
     // Killed before Telegram answered: the delivery is unconfirmed, so the alert is sent again.
     testbed.service.kill();
     testbed.api.clear_faults();

@@ -7,28 +7,17 @@ use serde_json::Value;
 
 use crate::support::bot_api::{Call, Fault, Incoming, Outcome};
 use crate::support::service::probewatch;
-use crate::support::testbed::{CHAT, Mode, Testbed, is_alert};
+use crate::support::testbed::{CHAT, GROUP, Mode, Testbed, is_alert, is_alert_call};
 
-const GROUP: i64 = -200;
 const VAN: &str = "00:23:a7:00:00:01";
 
 fn refusal(description: &'static str) -> Fault {
     Fault::Error { status: if description.starts_with("Forbidden") { 403 } else { 400 }, description }
 }
 
-fn testbed_with_group() -> Option<Testbed> {
-    let testbed = Testbed::start(Mode::Webhook, |config| config.chats(&[CHAT, GROUP]).cooldown_seconds(0))?;
-    testbed.say(GROUP, "/watch Depot");
-    testbed.api.wait_for_message(|message| message.chat_id == GROUP);
-    Some(testbed)
-}
-
 fn alert_calls(testbed: &Testbed) -> Vec<Call> {
-    let is_alert = |call: &Call| {
-        let text = call.params.get("text").and_then(Value::as_str);
-        call.is("sendMessage") && text.is_some_and(|text| text.starts_with('📣'))
-    };
-    testbed.api.calls().into_iter().filter(is_alert).collect()
+    let sends_alert = |call: &Call| call.is("sendMessage") && is_alert_call(call);
+    testbed.api.calls().into_iter().filter(sends_alert).collect()
 }
 
 #[test]
@@ -77,7 +66,7 @@ fn a_refused_alert_outlives_a_kill() {
 
 #[test]
 fn the_refusals_of_a_chat_are_shown_and_delay_no_other() {
-    let Some(mut testbed) = testbed_with_group() else { return };
+    let Some(mut testbed) = Testbed::start_with_group() else { return };
     testbed.ask("/watch Depot");
     testbed.api.fail_next_in(GROUP, "sendMessage", usize::MAX, Fault::Hang);
     testbed.transmit(VAN, "Depot");

@@ -15,10 +15,9 @@ use store::state::{AlertPolicy, OUTBOX_LIMIT, State};
 
 use crate::support::bot_api::{Call, Fault, Incoming, Outcome, SentMessage};
 use crate::support::recorder::{Input, Running, events, fold, probe, settings};
-use crate::support::testbed::{CHAT, Mode, Testbed, is_alert};
+use crate::support::testbed::{CHAT, GROUP, Mode, Testbed, is_alert, is_alert_call};
 use crate::support::wait;
 
-const GROUP: i64 = -200;
 const SUPERGROUP: i64 = -100_200;
 const STRANGER_GROUP: i64 = -666;
 
@@ -31,11 +30,6 @@ fn devices(alerts: &[SentMessage]) -> Vec<String> {
     let device =
         |alert: &SentMessage| alert.plain.split("MAC address ").nth(1).map(|rest| rest[..17].to_owned());
     alerts.iter().filter_map(device).collect()
-}
-
-fn is_an_alert(call: &Call) -> bool {
-    let text = call.params.get("text").and_then(serde_json::Value::as_str);
-    text.is_some_and(|text| text.starts_with('📣'))
 }
 
 #[test]
@@ -57,7 +51,7 @@ fn alerts_arrive_once_and_in_order_after_any_outage() {
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     assert_eq!(devices(&testbed.alerts()), (0..8).map(device).collect::<Vec<_>>());
     let calls = testbed.api.calls();
-    let failed = |call: &&Call| is_an_alert(call) && call.outcome != Outcome::Accepted;
+    let failed = |call: &&Call| is_alert_call(call) && call.outcome != Outcome::Accepted;
     let seen: Vec<Outcome> = calls.iter().filter(failed).map(|call| call.outcome.clone()).collect();
     assert_eq!(seen, faults.map(Outcome::Faulted), "it did not hammer");
     testbed.api.assert_clean();
@@ -205,14 +199,6 @@ fn alerts_beyond_the_outbox_are_summarized() {
     assert!(text.contains("and 312 more alerts, for 14 networks"), "{text}");
 }
 
-/// A service for the owner and a group, which watches "Depot".
-fn testbed_with_group() -> Option<Testbed> {
-    let testbed = Testbed::start(Mode::Webhook, |config| config.chats(&[CHAT, GROUP]).cooldown_seconds(0))?;
-    testbed.say(GROUP, "/watch Depot for the group");
-    testbed.api.wait_for_message(|message| message.chat_id == GROUP);
-    Some(testbed)
-}
-
 /// Checks that the group's alerts and replies go to its new ID, and that messages from there are answered.
 fn assert_moved(testbed: &mut Testbed, number: usize) {
     testbed.transmit(&device(number), "Depot");
@@ -226,7 +212,7 @@ fn assert_moved(testbed: &mut Testbed, number: usize) {
 
 #[test]
 fn alerts_follow_a_group_to_its_supergroup() {
-    let Some(mut testbed) = testbed_with_group() else { return };
+    let Some(mut testbed) = Testbed::start_with_group() else { return };
     // Telegram reports the migration in its answer to an alert.
     testbed.api.fail_next("sendMessage", 1, Fault::MigratedTo(SUPERGROUP));
     testbed.transmit(&device(0), "Depot");
@@ -270,7 +256,7 @@ fn a_migration_is_learned_from_errors_and_service_messages() {
         &|testbed| say(testbed, SUPERGROUP, json!({"migrate_from_chat_id": GROUP})),
     ];
     for learn in learn {
-        let Some(mut testbed) = testbed_with_group() else { return };
+        let Some(mut testbed) = Testbed::start_with_group() else { return };
         // A message from a stranger's group does not move our group.
         say(&testbed, STRANGER_GROUP, json!({"migrate_to_chat_id": STRANGER_GROUP - 1}));
         learn(&testbed);

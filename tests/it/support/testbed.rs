@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::DEADLINE;
-use super::bot_api::{BotApi, Incoming, SentMessage};
+use super::bot_api::{BotApi, Call, Incoming, SentMessage};
 use super::frames::ProbeRequestFrame;
 use super::require;
 use super::service::{Config, Service};
@@ -12,6 +12,9 @@ use super::wait::Wait;
 
 /// The owner's chat.
 pub const CHAT: i64 = 1001;
+
+/// The group of [`Testbed::start_with_group`].
+pub const GROUP: i64 = -200;
 
 /// How updates reach the bot.
 #[derive(Clone, Copy, PartialEq)]
@@ -42,6 +45,14 @@ impl Testbed {
         let service = Service::start_with(&api, change(config));
         let testbed = Self { api, radio, service, mode, sequence: 0 };
         testbed.wait_until_ready(1);
+        Some(testbed)
+    }
+
+    /// A service for the owner and a group, which watches "Depot". `None` after a skip was reported.
+    pub fn start_with_group() -> Option<Self> {
+        let testbed = Self::start(Mode::Webhook, |config| config.chats(&[CHAT, GROUP]).cooldown_seconds(0))?;
+        testbed.say(GROUP, "/watch Depot for the group");
+        testbed.api.wait_for_message(|message| message.chat_id == GROUP);
         Some(testbed)
     }
 
@@ -155,4 +166,10 @@ pub fn is_notice(message: &SentMessage) -> bool {
 
 pub fn is_alert(message: &SentMessage) -> bool {
     message.plain.starts_with('📣')
+}
+
+/// Whether this call sends or edits an alert, be it accepted or not.
+pub fn is_alert_call(call: &Call) -> bool {
+    let text = call.params.get("text").and_then(serde_json::Value::as_str);
+    text.is_some_and(|text| text.starts_with('📣'))
 }
