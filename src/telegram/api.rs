@@ -93,15 +93,15 @@ impl Api {
         P: Payload + Serialize,
         P::Output: DeserializeOwned,
     {
-        self.call(&self.bot, payload).await
+        self.request_as(payload).await
     }
 
     /// As [`Api::request`], and reads the result as another type.
-    pub(super) async fn request_as<T: DeserializeOwned>(
+    pub(super) async fn request_as<P: Payload + Serialize, T: DeserializeOwned>(
         &self,
-        payload: &(impl Payload + Serialize),
+        payload: &P,
     ) -> Result<T, RequestError> {
-        self.call(&self.bot, payload).await
+        self.measure(P::NAME, json_request(&self.bot, payload)?, parse).await
     }
 
     /// Repeats a request until Telegram accepts it; returns `None` if `stop` comes first.
@@ -153,19 +153,8 @@ impl Api {
     pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, RequestError> {
         let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
         let payload = GetUpdates::new().offset(offset).timeout(seconds).allowed_updates(UPDATES);
-        let body = serde_json::to_vec(&payload).map_err(RequestError::invalid)?;
-        let request = self.polling_bot.client().post(method_url(&self.polling_bot, GetUpdates::NAME)?);
-        let request = request.header("content-type", "application/json").body(body);
-        let start = Instant::now();
-        let outcome = receive(request).await.and_then(|(status, body)| {
-            let Some(updates) = elements_of_result(&body) else {
-                return parse::<IgnoredAny>(status, &body).and_then(|IgnoredAny| Err(not_the_api(status)));
-            };
-            read_updates(&updates)
-                .ok_or_else(|| RequestError::temporary("Telegram sent only updates without a number"))
-        });
-        self.metrics.record(GetUpdates::NAME, start.elapsed(), &outcome);
-        outcome
+        let request = json_request(&self.polling_bot, &payload)?;
+        self.measure(GetUpdates::NAME, request, parse_updates).await
     }
 
     /// Sends a message once. Returns its number if Telegram names it.
@@ -175,7 +164,7 @@ impl Api {
     ) -> Result<Option<MessageId>, RequestError> {
         let file = message.reply.file.as_ref().filter(|file| message.plain_limit.is_none() && fits(file));
         let sent: Value = match file {
-            None => self.call(&self.bot, &message.to_request()).await?,
+            None => self.request_as(&message.to_request()).await?,
             Some(file) => {
                 let upload = message.to_upload(file).map_err(RequestError::invalid)?;
                 self.upload(upload).await?
@@ -197,7 +186,7 @@ impl Api {
                 let upload = edit_picture(chat, message, reply, png).map_err(RequestError::invalid)?;
                 self.upload(upload).await
             }
-            _ => self.call(&self.bot, &edit_text(chat, message, reply)).await,
+            _ => self.request_as(&edit_text(chat, message, reply)).await,
         };
         match outcome {
             Err(error)
@@ -213,27 +202,19 @@ impl Api {
         let seconds = u64::try_from(upload.bytes / UPLOAD_BYTES_PER_SECOND).unwrap_or_default();
         let timeout = REQUEST_TIMEOUT + Duration::from_secs(seconds);
         let request = self.bot.client().post(method_url(&self.bot, upload.method)?);
-        self.measure(upload.method, request.multipart(upload.form).timeout(timeout)).await
+        self.measure(upload.method, request.multipart(upload.form).timeout(timeout), parse).await
     }
 
-    async fn call<P: Payload + Serialize, T: DeserializeOwned>(
-        &self,
-        bot: &Bot,
-        payload: &P,
-    ) -> Result<T, RequestError> {
-        let body = serde_json::to_vec(payload).map_err(RequestError::invalid)?;
-        let request = bot.client().post(method_url(bot, P::NAME)?);
-        self.measure(P::NAME, request.header("content-type", "application/json").body(body)).await
-    }
-
-    /// Sends a request of this method, and counts its duration and outcome.
-    async fn measure<T: DeserializeOwned>(
+    /// Sends a request of this method, has `parse` read the status and body of the response, and counts duration and
+    /// outcome.
+    async fn measure<T>(
         &self,
         method: &'static str,
         request: RequestBuilder,
+        parse: impl FnOnce(u16, &[u8]) -> Result<T, RequestError>,
     ) -> Result<T, RequestError> {
         let start = Instant::now();
-        let outcome = send(request).await;
+        let outcome = receive(request).await.and_then(|(status, body)| parse(status, &body));
         self.metrics.record(method, start.elapsed(), &outcome);
         outcome
     }
@@ -291,10 +272,11 @@ fn method_url(bot: &Bot, method: &str) -> Result<Url, RequestError> {
     Ok(url)
 }
 
-/// Sends a request, and reads the response.
-async fn send<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, RequestError> {
-    let (status, body) = receive(request).await?;
-    parse(status, &body)
+/// The request with this payload as JSON.
+fn json_request<P: Payload + Serialize>(bot: &Bot, payload: &P) -> Result<RequestBuilder, RequestError> {
+    let body = serde_json::to_vec(payload).map_err(RequestError::invalid)?;
+    let request = bot.client().post(method_url(bot, P::NAME)?);
+    Ok(request.header("content-type", "application/json").body(body))
 }
 
 /// Sends a request, and returns the response's HTTP status and body.
@@ -320,6 +302,15 @@ async fn receive(request: RequestBuilder) -> Result<(u16, Vec<u8>), RequestError
 fn parse<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, RequestError> {
     let response: Response<T> = serde_json::from_slice(body).map_err(|_| not_the_api(status))?;
     response.into_result(status)
+}
+
+/// Reads each update by itself.
+fn parse_updates(status: u16, body: &[u8]) -> Result<Vec<Update>, RequestError> {
+    let Some(updates) = elements_of_result(body) else {
+        return parse::<IgnoredAny>(status, body).and_then(|IgnoredAny| Err(not_the_api(status)));
+    };
+    read_updates(&updates)
+        .ok_or_else(|| RequestError::temporary("Telegram sent only updates without a number"))
 }
 
 fn not_the_api(status: u16) -> RequestError {

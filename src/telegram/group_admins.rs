@@ -47,7 +47,8 @@ impl GroupAdmins {
             return Some(is_admin);
         }
         let request = GetChatMember::new(telegram_id(group), UserId(u64::try_from(person.0).ok()?));
-        let is_admin = match tokio::time::timeout(TIMEOUT, self.api.request_as::<ChatMember>(&request)).await
+        let is_admin = match tokio::time::timeout(TIMEOUT, self.api.request_as::<_, ChatMember>(&request))
+            .await
         {
             Ok(Ok(member)) => matches!(member.status.as_str(), "creator" | "administrator"),
             Ok(Err(error)) => {
