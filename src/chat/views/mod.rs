@@ -77,7 +77,6 @@ pub fn change_failed(error: &ChangeError) -> Text {
     }
 }
 
-/// The notification if a button's data cannot be decoded.
 /// The notification of a press whose reply takes long.
 pub(in crate::chat) fn is_being_made(callback: &Callback) -> &'static str {
     match callback {
@@ -90,6 +89,7 @@ pub(in crate::chat) fn is_being_made(callback: &Callback) -> &'static str {
 /// The notification of a press that was carried out a moment ago.
 pub(crate) const JUST_MADE: &str = "I have just sent that.";
 
+/// The notification if a button's data cannot be decoded.
 pub(in crate::chat) const OLD_BUTTON: &str = "This button is too old. Send the command again for a new one.";
 
 /// The reply to a message without text.
