@@ -156,7 +156,7 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
     if let Some(details) = vendor_and_signal(alert) {
         text = text.append(format_args!("\n{details}"));
     }
-    if let Some(count @ 1..) = alert.matches().map(|watch_match| watch_match.suppressed).max() {
+    if let count @ 1.. = suppressed_probes(alert) {
         text = text.append(format_args!(
             "\n{} since the last alert.",
             pluralize(count, "more probe", "more probes")
@@ -205,6 +205,11 @@ fn with_further_matches(mut text: Text, alert: &Alert, append: impl Fn(Text, &Wa
         text = append(text, further);
     }
     text
+}
+
+/// How many probes the cool-down suppressed since the last alert.
+fn suppressed_probes(alert: &Alert) -> u64 {
+    alert.matches().map(|watch_match| watch_match.suppressed).max().unwrap_or(0)
 }
 
 /// A frame with a Short SSID only shows the name's checksum, so the name is a guess.
@@ -312,10 +317,9 @@ impl<'a> DeviceIdentity<'a> {
     }
 }
 
-/// The key of an entry of a digest: alerts about the same device and network share one.
+/// The key of an entry of a digest: alerts about the same device and networks share one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum EntryKey<'a> {
-    Network(DeviceIdentity<'a>, &'a Ssid),
     Networks(DeviceIdentity<'a>, Vec<&'a Ssid>),
     Presence(DeviceIdentity<'a>, Vec<&'a Ssid>),
 }
@@ -323,12 +327,10 @@ enum EntryKey<'a> {
 impl<'a> EntryKey<'a> {
     fn of(alert: &'a Alert, device: AlertDevice<'a>) -> Self {
         let device = DeviceIdentity::of(alert, device);
+        let networks = alert.matches().map(|of| &of.ssid).collect();
         match (&alert.presence, &alert.watch_match) {
-            (None, Some(watch_match)) if alert.more_matches.is_empty() => {
-                Self::Network(device, &watch_match.ssid)
-            }
-            (None, Some(_)) => Self::Networks(device, alert.matches().map(|of| &of.ssid).collect()),
-            _ => Self::Presence(device, alert.matches().map(|of| &of.ssid).collect()),
+            (None, Some(_)) => Self::Networks(device, networks),
+            _ => Self::Presence(device, networks),
         }
     }
 }
@@ -360,8 +362,7 @@ pub fn digest(
     let mut indices: BTreeMap<EntryKey<'_>, usize> = BTreeMap::new();
     for &(offset, alert, device) in alerts {
         let index = *indices.entry(EntryKey::of(alert, device)).or_insert(entries.len());
-        let suppressed = alert.matches().map(|watch_match| watch_match.suppressed).max();
-        let probes = 1 + suppressed.unwrap_or(0);
+        let probes = 1 + suppressed_probes(alert);
         match entries.get_mut(index) {
             Some(entry) => {
                 if entry.alert.time <= alert.time {
