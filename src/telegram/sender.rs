@@ -275,24 +275,45 @@ impl Sender {
     }
 
     /// Sends a reply, and drops it with a warning after a few failed tries. If the chat `is_busy`, because many of
-    /// its updates wait, there is one try, soon or not at all. If Telegram asks for a long wait, the reply is sent after it.
+    /// its updates wait, there is one try, soon or not at all. If Telegram asks for a long wait, the reply is sent after
+    /// it.
     pub(super) async fn reply(&self, destination: Destination, reply: &Reply, is_busy: bool) {
-        let delayed = || DelayedReply { destination, reply: reply.clone(), edits: None };
-        if self.delayed.are_waiting(destination.chat) {
-            self.delay(delayed(), Duration::ZERO);
-        } else if let Some(wait) = self.try_reply(destination, reply, is_busy).await {
-            self.delay(delayed(), wait);
-        }
+        self.reply_or_delay(destination, None, reply, is_busy).await;
     }
 
     /// Replaces the text or picture of a message. If Telegram refuses the edit, sends the reply as a new message;
     /// after a few other failures, drops it with a warning. If Telegram asks for a long wait, tries again after it.
     pub(super) async fn edit(&self, destination: Destination, message: MessageId, reply: &Reply) {
-        let delayed = || DelayedReply { destination, reply: reply.clone(), edits: Some(message) };
-        if self.delayed.are_waiting(destination.chat) {
-            self.delay(delayed(), Duration::ZERO);
-        } else if let Some(wait) = self.try_edit(destination, message, reply).await {
-            self.delay(delayed(), wait);
+        self.reply_or_delay(destination, Some(message), reply, false).await;
+    }
+
+    async fn reply_or_delay(
+        &self,
+        destination: Destination,
+        edits: Option<MessageId>,
+        reply: &Reply,
+        is_busy: bool,
+    ) {
+        let wait = match self.delayed.are_waiting(destination.chat) {
+            true => Some(Duration::ZERO),
+            false => self.try_reply_or_edit(destination, edits, reply, is_busy).await,
+        };
+        if let Some(wait) = wait {
+            self.delay(DelayedReply { destination, reply: reply.clone(), edits }, wait);
+        }
+    }
+
+    /// Sends a reply, or replaces the message that it `edits`. Returns the wait if Telegram asks for a long one.
+    async fn try_reply_or_edit(
+        &self,
+        destination: Destination,
+        edits: Option<MessageId>,
+        reply: &Reply,
+        is_busy: bool,
+    ) -> Option<Duration> {
+        match edits {
+            Some(message) => self.try_edit(destination, message, reply).await,
+            None => self.try_reply(destination, reply, is_busy).await,
         }
     }
 
@@ -422,10 +443,7 @@ impl Sender {
             let next_wait = loop {
                 let Some(next) = self.delayed.next(chat) else { return };
                 let DelayedReply { destination, reply, edits } = &*next;
-                let wait = match edits {
-                    Some(message) => self.try_edit(*destination, *message, reply).await,
-                    None => self.try_reply(*destination, reply, false).await,
-                };
+                let wait = self.try_reply_or_edit(*destination, *edits, reply, false).await;
                 if let Some(wait) = wait {
                     tries_left -= 1;
                     if tries_left > 0 {
