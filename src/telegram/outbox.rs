@@ -61,8 +61,6 @@ struct Message {
     reply: Reply,
     /// The message that it replaces.
     edits: Option<MessageId>,
-    /// If Telegram rejected the content: how much of the text to send, as plain text.
-    plain_limit: Option<usize>,
 }
 
 /// What a message reports.
@@ -156,7 +154,7 @@ impl Outbox {
                     continue;
                 }
                 let message = match outbox.next(chat, schedule) {
-                    Next::Send(message) => Message { plain_limit: schedule.plain_limit(), ..message },
+                    Next::Send(message) => message,
                     Next::NotBefore(at) => {
                         wake = earliest(wake, at);
                         continue;
@@ -248,7 +246,7 @@ impl Outbox {
             Err(RequestError::ChatUnreachable("the chat is no longer served".to_owned()))
         } else {
             tokio::select! {
-                outcome = self.transmit(message) => outcome,
+                outcome = self.transmit(message, schedule.plain_limit()) => outcome,
                 () = drain_timeout(&self.stop) => return ControlFlow::Break(()),
             }
         };
@@ -270,11 +268,15 @@ impl Outbox {
     }
 
     /// Sends a message, or edits the one that it replaces. If Telegram refuses the edit, what an alert says is sent as a
-    /// new message, unless that would disturb.
-    async fn transmit(&self, message: &Message) -> Result<Option<MessageId>, RequestError> {
-        let Message { chat, reply, plain_limit, .. } = message;
+    /// new message, unless that would disturb. If there is a `plain_limit`, so much of the text is sent, as plain text.
+    async fn transmit(
+        &self,
+        message: &Message,
+        plain_limit: Option<usize>,
+    ) -> Result<Option<MessageId>, RequestError> {
+        let Message { chat, reply, .. } = message;
         let Some(edited) = message.edits else {
-            return self.sender.send_alert(*chat, reply, *plain_limit).await;
+            return self.sender.send_alert(*chat, reply, plain_limit).await;
         };
         let error = match self.sender.edit_alert(*chat, edited, reply).await {
             Err(error) if error.refusal().is_some() => error,
@@ -284,7 +286,7 @@ impl Outbox {
         let is_alert = matches!(message.content, Content::Visit(_) | Content::Overflow(1.., _));
         if is_alert && self.sends_visits(&PendingAlerts::of(&self.recorder.state(), *chat)) {
             return match self.sender.try_acquire_for_alert(*chat, message.devices) {
-                Ok(()) => self.sender.send_alert(*chat, reply, *plain_limit).await,
+                Ok(()) => self.sender.send_alert(*chat, reply, plain_limit).await,
                 Err(capacity_at) => {
                     let retry_after = Some(capacity_at.saturating_duration_since(Instant::now().into()));
                     Err(RequestError::Temporary { retry_after, reason: error.to_string() })
@@ -308,7 +310,7 @@ impl Outbox {
     /// Updates the schedule with the outcome of a message. Returns the events to log; `None` if it is sent again later.
     fn record_outcome(
         &self,
-        Message { chat, devices, content, edits, plain_limit, .. }: &Message,
+        Message { chat, devices, content, edits, .. }: &Message,
         outcome: Result<Option<MessageId>, RequestError>,
         schedule: &mut DeliverySchedule,
     ) -> Option<Vec<Event>> {
@@ -329,7 +331,7 @@ impl Outbox {
                 }
                 Some(Vec::new())
             }
-            Err(error @ RequestError::InvalidContent(_)) if plain_limit.is_none() => {
+            Err(error @ RequestError::InvalidContent(_)) if schedule.plain_limit().is_none() => {
                 warn!(event = "alert_content_refused", %chat, %error, "Telegram rejects an alert; sending it as plain text");
                 schedule.record_invalid_content(error.plain_limit());
                 None
@@ -423,7 +425,6 @@ impl Outbox {
             content: Content::VisitLasts(visit.offset, visit.alert.time),
             reply: alerts::alert(&visit.alert, pending.device(&visit.alert), self.quiet_hours.zone),
             edits: Some(visit.message),
-            plain_limit: None,
         }
     }
 
@@ -498,14 +499,7 @@ impl Outbox {
         if let Some((message, (offset, alert, device))) = edit {
             let reply = alerts::alert(alert, *device, self.quiet_hours.zone);
             let content = Content::Visit(pending.with_earlier(vec![*offset]));
-            return Next::Send(Message {
-                chat,
-                devices,
-                content,
-                reply,
-                edits: Some(message),
-                plain_limit: None,
-            });
+            return Next::Send(Message { chat, devices, content, reply, edits: Some(message) });
         }
         if !self.sends_visits(pending) {
             return Next::NotBefore(now + CLOCK_CHECK);
@@ -520,7 +514,7 @@ impl Outbox {
         if let Some(suppressed) = pending.suppressed() {
             let reply = alerts::mute_ended(suppressed).into();
             let content = Content::MuteOver(suppressed);
-            return Next::Send(Message { chat, devices, content, reply, edits: None, plain_limit: None });
+            return Next::Send(Message { chat, devices, content, reply, edits: None });
         }
         waiting.retain(|(_, alert, _)| !alert.is_known);
         match (pending.overflow(), pending.untold_flood()) {
@@ -542,7 +536,6 @@ impl Outbox {
             content: Content::Overflow(0, Some(reported)),
             reply: alerts::flood(flood.since, Some(flood), (now, self.quiet_hours.zone)).into(),
             edits: None,
-            plain_limit: None,
         }
     }
 
@@ -562,7 +555,6 @@ impl Outbox {
             content: Content::Overflow(overflow.count(), reported),
             reply: text.into(),
             edits: shown.map(|shown| shown.message),
-            plain_limit: None,
         }
     }
 
@@ -583,7 +575,6 @@ impl Outbox {
             content: Content::Overflow(0, Some(ReportedFlood { since: shown.since, is_over: true })),
             reply: text.into(),
             edits: Some(shown.message),
-            plain_limit: None,
         })
     }
 
@@ -612,7 +603,7 @@ impl Outbox {
                     Some(_) => Content::Visit(pending.with_earlier(vec![*first])),
                     None => Content::Alerts(vec![*first]),
                 };
-                Next::Send(Message { chat, devices, content, reply, edits: None, plain_limit: None })
+                Next::Send(Message { chat, devices, content, reply, edits: None })
             }
         }
     }
@@ -621,7 +612,7 @@ impl Outbox {
 /// The message with several alerts.
 fn gathered(pending: &PendingAlerts<'_>, devices: Devices, digest: Digest) -> Message {
     let content = Content::Alerts(pending.with_earlier(digest.included));
-    Message { chat: pending.chat(), devices, content, reply: digest.answer, edits: None, plain_limit: None }
+    Message { chat: pending.chat(), devices, content, reply: digest.answer, edits: None }
 }
 
 /// Updates the schedule after a message with this content was sent.
