@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::config::QuietHours;
 
-/// How often to check whether quiet hours have ended: the system's clock may be set meanwhile.
-const CLOCK_CHECK: Duration = Duration::from_secs(15);
+/// How often to check whether quiet hours or a mute have ended: the system's clock may be set meanwhile.
+pub(super) const CLOCK_CHECK: Duration = Duration::from_secs(15);
 
 /// The configured quiet hours and the time zone in which they count.
 #[derive(Debug, Clone, Copy)]
