@@ -29,7 +29,7 @@ const CRATES: [(&str, &str); 4] = [
 ];
 
 /// The files with texts for chats: the views, and the table of commands with its help lines.
-const VIEWS: [&str; 3] = ["src/chat/views/", "src/chat/commands/mod.rs", "src/status.rs"];
+const VIEWS: [&str; 3] = ["src/chat/views/", "src/chat/commands/mod.rs", "src/status/report.rs"];
 
 /// Texts in other files of `chart`, `chat`, `status` and `telegram` that are not for chats: the file, and how they
 /// begin.

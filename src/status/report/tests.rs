@@ -1,6 +1,8 @@
 //! The texts of the status.
 
 use super::*;
+use crate::device_counts::DeviceCounts;
+use crate::status::{HoppingFailure, ShownTimeZone};
 
 fn at(text: &str) -> Timestamp {
     Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
