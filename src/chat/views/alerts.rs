@@ -1,10 +1,11 @@
-//! Alerts: single ones, digests, and the count of those that were not sent.
+//! Alerts: single ones, digests (`digest`), and the count of those that were not sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod digest;
+
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use dot11::{MacAddr, Ssid};
+use dot11::MacAddr;
 use store::event::{GroupId, Offset, StrangerReason, Timestamp};
 use store::state::{
     Alert, EndedVisit, Flood, OUT_OF_RANGE, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, State, WatchMatch,
@@ -19,21 +20,16 @@ use crate::status;
 use crate::text::format::{pluralize, short_time, shown_duration, shown_time, time_of_day};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 use crate::vendor::{self, Vendor};
+pub use digest::{Digest, Rest, burst_headline, digest, quiet_headline};
 
 /// How long the button mutes, in minutes.
 const MUTE_MINUTES: u32 = 60;
-
-/// Buttons to stop a watch under a digest; with more watches, there is none.
-const MAX_UNWATCH_BUTTONS: usize = 3;
 
 /// Known devices that a summary names; the rest is counted.
 const NAMED_IN_SUMMARY: usize = 20;
 
 /// How long a text may be when one more network of the alert is added to it: an SSID of any bytes and a reason fit then.
 const FURTHER_MATCHES_LENGTH: usize = MESSAGE_LIMIT / 2;
-
-/// Characters of an SSID on a button.
-const LABEL_LENGTH: usize = 40;
 
 /// The device of an alert, as it is known now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,14 +72,6 @@ impl<'a> From<Option<&'a str>> for AlertDevice<'a> {
 
 /// A pending alert with its device.
 pub type PendingAlert<'a> = (Offset, &'a Alert, AlertDevice<'a>);
-
-/// Several alerts in one message.
-pub struct Digest {
-    /// The message.
-    pub answer: Reply,
-    /// The alerts that it covers.
-    pub included: Vec<Offset>,
-}
 
 /// A single alert.
 pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
@@ -296,200 +284,6 @@ fn watch_of(watch_match: &WatchMatch) -> WatchTarget {
     match &watch_match.pattern {
         Some(pattern) => WatchTarget::Pattern(pattern.clone()),
         None => WatchTarget::Network(watch_match.ssid.clone()),
-    }
-}
-
-/// What identifies the device of an alert: its name, else its phone, else its address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum DeviceIdentity<'a> {
-    Name(&'a str),
-    Phone(GroupId),
-    Address(MacAddr),
-}
-
-impl<'a> DeviceIdentity<'a> {
-    fn of(alert: &Alert, device: AlertDevice<'a>) -> Self {
-        match (device.name, device.phone) {
-            (Some(name), _) => Self::Name(name),
-            (None, Some(phone)) => Self::Phone(phone),
-            (None, None) => Self::Address(alert.source),
-        }
-    }
-}
-
-/// The key of an entry of a digest: alerts about the same device and networks share one.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum EntryKey<'a> {
-    Networks(DeviceIdentity<'a>, Vec<&'a Ssid>),
-    Presence(DeviceIdentity<'a>, Vec<&'a Ssid>),
-}
-
-impl<'a> EntryKey<'a> {
-    fn of(alert: &'a Alert, device: AlertDevice<'a>) -> Self {
-        let device = DeviceIdentity::of(alert, device);
-        let networks = alert.matches().map(|of| &of.ssid).collect();
-        match (&alert.presence, &alert.watch_match) {
-            (None, Some(_)) => Self::Networks(device, networks),
-            _ => Self::Presence(device, networks),
-        }
-    }
-}
-
-struct Entry<'a> {
-    /// The newest of its alerts.
-    alert: &'a Alert,
-    device: AlertDevice<'a>,
-    probes: u64,
-    included: Vec<Offset>,
-}
-
-/// What becomes of the alerts that do not fit into a message.
-pub enum Rest {
-    /// They are left for the next message.
-    Left,
-    /// The message counts them. This text follows.
-    Counted(Text),
-}
-
-/// Alerts in one message under a headline with their count, cut between entries to fit.
-pub fn digest(
-    alerts: &[PendingAlert<'_>],
-    headline: fn(usize) -> String,
-    rest: Rest,
-    (now, zone): (Timestamp, Tz),
-) -> Digest {
-    let mut entries: Vec<Entry<'_>> = Vec::new();
-    let mut indices: BTreeMap<EntryKey<'_>, usize> = BTreeMap::new();
-    for &(offset, alert, device) in alerts {
-        let index = *indices.entry(EntryKey::of(alert, device)).or_insert(entries.len());
-        let probes = 1 + suppressed_probes(alert);
-        match entries.get_mut(index) {
-            Some(entry) => {
-                if entry.alert.time <= alert.time {
-                    entry.alert = alert;
-                }
-                entry.probes += probes;
-                entry.included.push(offset);
-            }
-            None => entries.push(Entry { alert, device, probes, included: vec![offset] }),
-        }
-    }
-    let headline = |count| Text::default().bold(format_args!("📣 {}", headline(count)));
-    let last_line =
-        |omitted: usize| format!("\n… and {}", pluralize(omitted as u64, "more alert", "more alerts"));
-    // No count in either is longer than that of all alerts.
-    let overhead = headline(alerts.len()).append_text(Text::plain(last_line(alerts.len())));
-    let (is_counted, tail) = match rest {
-        Rest::Left => (false, Text::default()),
-        Rest::Counted(tail) => (true, tail),
-    };
-    let mut remaining_chars = MESSAGE_LIMIT.saturating_sub(overhead.length() + tail.length());
-    let (mut text, mut included) = (Text::default(), Vec::new());
-    for entry in &entries {
-        let line = Text::plain("\n• ").append_text(shown_entry(entry, now, zone));
-        let Some(after_line) = remaining_chars.checked_sub(line.length()) else { break };
-        remaining_chars = after_line;
-        text = text.append_text(line);
-        included.extend(&entry.included);
-    }
-    let omitted = alerts.len() - included.len();
-    if omitted > 0 && is_counted {
-        text = text.append(last_line(omitted));
-        included = alerts.iter().map(|(offset, _, _)| *offset).collect();
-    }
-    let text = headline(included.len()).append_text(text).append_text(tail);
-    let is_included: BTreeSet<Offset> = included.iter().copied().collect();
-    let of_included = alerts.iter().filter(|(offset, _, _)| is_included.contains(offset));
-    let buttons = digest_buttons(&of_included.copied().collect::<Vec<_>>());
-    Digest { answer: Reply { buttons, ..Reply::from(text) }, included }
-}
-
-/// The buttons under a digest: those of single alerts, if there are few of each.
-fn digest_buttons(included: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
-    let devices: BTreeSet<DeviceIdentity<'_>> =
-        included.iter().map(|(_, alert, device)| DeviceIdentity::of(alert, *device)).collect();
-    let mut rows = vec![vec![mute_button()]];
-    if let (1, Some((_, alert, device))) = (devices.len(), included.last()) {
-        if device.name.is_none() {
-            rows = vec![vec![mute_button(), name_button(alert.source)]];
-        }
-        rows.push(vec![ignore_button(alert.source)]);
-        if included.iter().any(|(_, alert, _)| alert.presence.is_some() && !is_about_stranger(alert)) {
-            rows.push(vec![unfollow_button(alert.source)]);
-        }
-        rows.extend(device.phone.map(|_| vec![phone_card_button(alert, *device)]));
-    }
-    let mut watched: Vec<WatchTarget> = Vec::new();
-    for target in included.iter().flat_map(|(_, alert, _)| alert.matches()).map(watch_of) {
-        if !watched.contains(&target) {
-            watched.push(target);
-        }
-        if watched.len() > MAX_UNWATCH_BUTTONS {
-            watched.clear();
-            break;
-        }
-    }
-    rows.extend(watched.iter().map(|target| {
-        let label: String = target.to_string().chars().take(LABEL_LENGTH).collect();
-        vec![Callback::unwatch(target).button(format!("✋ Stop watching {label}"))]
-    }));
-    rows.into_iter().map(|row| row.into_iter().flatten().collect()).collect()
-}
-
-fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
-    let Entry { alert, device, probes, .. } = entry;
-    let mut text = Text::plain(format_args!("{} ", short_time(alert.time, now, zone)));
-    text = match device.label() {
-        Some(label) => text.append(label),
-        None => text.code(alert.source),
-    };
-    match &alert.presence {
-        Some(Presence::Arrived { silent_seconds }) => {
-            text = text.append(format_args!(" has arrived{}", after_silence(*silent_seconds)));
-        }
-        Some(Presence::Left { .. }) => text = text.append(" has left"),
-        Some(
-            Presence::Stranger { reason, near_since, .. }
-            | Presence::StrangerStays { reason, near_since, .. },
-        ) => {
-            let reason = stranger_reason(*reason, *near_since, *device, |first| short_time(first, now, zone));
-            text = text.append(format_args!(", a stranger, is near: {reason}"));
-        }
-        Some(Presence::StrangerLeft { .. }) => text = text.append(", a stranger, has left"),
-        None => {}
-    }
-    if let Some(watch_match) = &alert.watch_match {
-        text = text.append(format_args!(" → \"{}\"", watch_match.ssid));
-        if *probes > 1 {
-            text = text.append(format_args!(" ({probes}×)"));
-        }
-        if watch_match.is_short {
-            text = text.append(", probably, by its Short SSID");
-        }
-        if let Some(reason) = &watch_match.reason {
-            text = text.append(format_args!(": {}", printable(reason)));
-        }
-    }
-    text = with_further_matches(text, alert, |text, further| {
-        let guess = if further.is_short { "probably " } else { "" };
-        text.append(format_args!(", {guess}\"{}\"", further.ssid))
-    });
-    match vendor_and_signal(alert) {
-        Some(details) => text.append(format_args!(" ({details})")),
-        None => text,
-    }
-}
-
-/// The headline over alerts that came together.
-pub fn burst_headline(count: usize) -> String {
-    pluralize(count as u64, "alert", "alerts")
-}
-
-/// The headline over alerts of the quiet hours.
-pub fn quiet_headline(count: usize) -> String {
-    match count {
-        0 => "Good morning.".to_owned(),
-        _ => format!("Good morning. {} during quiet hours:", pluralize(count as u64, "alert", "alerts")),
     }
 }
 
