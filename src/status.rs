@@ -37,7 +37,8 @@ pub struct Status {
     pub devices: DeviceCounts,
     /// Addresses that were evicted after long silence.
     pub forgotten_addresses: u64,
-    /// Of the networks that are new, how many of a hundred show no phone that returned, because too many were forgotten.
+    /// Of the networks that are new, how many of a hundred show no phone that returned, because too many were
+    /// forgotten.
     #[serde(default)]
     pub mistaken_networks_percent: u8,
     /// The capture time of the latest probe.
@@ -120,8 +121,8 @@ impl Status {
     }
 }
 
-/// The capture time of the latest probe, without those that are later than now: logs of older versions have some, of files
-/// whose clock was ahead.
+/// The capture time of the latest probe, without those that are later than now: logs of older versions have some, of
+/// files whose clock was ahead.
 fn latest_probe(state: &State, now: Timestamp) -> Option<Timestamp> {
     let latest = state.totals().last_probe?;
     if latest.is_possible_at(now) {

@@ -2,8 +2,8 @@
 //!
 //! # Format
 //! A word and its fields, separated by colons: an address as 12 hex digits, an SSID in base64url, a page as a number
-//! from 0, a chat as its ID, a proposal as the offset of its event, a phone as 4 hex digits, a time in seconds since the
-//! Unix epoch. A watch is given by its hash, since its SSID may not fit. A network whose SSID does not fit gets no
+//! from 0, a chat as its ID, a proposal as the offset of its event, a phone as 4 hex digits, a time in seconds since
+//! the Unix epoch. A watch is given by its hash, since its SSID may not fit. A network whose SSID does not fit gets no
 //! button.
 //!
 //! # Invariants
@@ -209,8 +209,8 @@ impl Callback {
         })
     }
 
-    /// The command that shows the same page, what it says of the mode, and the page from 1: for a terminal, which has no
-    /// buttons.
+    /// The command that shows the same page, what it says of the mode, and the page from 1: for a terminal, which has
+    /// no buttons.
     pub(super) fn command(&self) -> Option<(&'static Command, Option<&'static str>, u64)> {
         let (name, mode, page) = match self {
             Self::Devices(page) => ("devices", None, page),

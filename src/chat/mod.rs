@@ -91,7 +91,8 @@ impl Chat {
         Self { read_limiter: ReadLimiter::new(document_limit), ..self }
     }
 
-    /// The same chat, where a followed device has left after `follow_silence` without probes, unless `/follow` sets another.
+    /// The same chat, where a followed device has left after `follow_silence` without probes, unless `/follow` sets
+    /// another.
     #[must_use]
     pub fn with_follow_silence(self, follow_silence: Duration) -> Self {
         Self { follow_silence, ..self }
@@ -147,7 +148,8 @@ impl Chat {
         self.zone
     }
 
-    /// Makes changes that somebody asked for, and returns `done`, or why they failed. In a group the reply says who it was.
+    /// Makes changes that somebody asked for, and returns `done`, or why they failed. In a group the reply says who it
+    /// was.
     async fn change(&self, asker: Asker<'_>, kinds: Vec<EventKind>, done: impl Into<Reply>) -> Reply {
         match self.change_all(asker, kinds).await {
             Ok(()) => views::by_whom(done.into(), asker),

@@ -1,8 +1,8 @@
 //! Whether the service does what it is for. `GET /healthz` and the control socket answer by it alike.
 //!
 //! Invariants:
-//! - It is healthy while writing to the log works, no part is stalled, at least one source captures, none has failed, and
-//!   no radio is stuck on one channel.
+//! - It is healthy while writing to the log works, no part is stalled, at least one source captures, none has failed,
+//!   and no radio is stuck on one channel.
 //! - It needs no answer of any part: it works while they are stalled.
 
 use std::sync::{Arc, Mutex, PoisonError};

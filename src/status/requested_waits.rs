@@ -28,7 +28,8 @@ pub struct RequestedWait {
     pub until: Timestamp,
     /// How long it waits, in seconds.
     pub wait_seconds: u64,
-    /// How long Telegram asked it to wait, in seconds. The bot waits at most a minute with updates and an hour with messages.
+    /// How long Telegram asked it to wait, in seconds. The bot waits at most a minute with updates and an hour with
+    /// messages.
     pub asked_seconds: u64,
 }
 

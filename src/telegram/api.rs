@@ -149,7 +149,8 @@ impl Api {
         self.upload(upload).await
     }
 
-    /// The updates from `offset` on, as soon as there are any; none after `timeout`. One that cannot be read hides no other.
+    /// The updates from `offset` on, as soon as there are any; none after `timeout`. One that cannot be read hides no
+    /// other.
     pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, RequestError> {
         let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
         let payload = GetUpdates::new().offset(offset).timeout(seconds).allowed_updates(UPDATES);

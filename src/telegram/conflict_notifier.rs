@@ -1,6 +1,6 @@
 //! Tells each chat once that another program takes the bot's updates, and once, silently, when that is over
-//! ([`Notifier`]). During quiet hours both wait. If a chat was told before a restart, it is over once the bot got updates
-//! undisturbed for [`SETTLE_TIME`].
+//! ([`Notifier`]). During quiet hours both wait. If a chat was told before a restart, it is over once the bot got
+//! updates undisturbed for [`SETTLE_TIME`].
 
 use std::time::Duration;
 

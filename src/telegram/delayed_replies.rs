@@ -4,8 +4,8 @@
 //! - The replies of a chat are sent in order: while one waits, later ones queue behind it.
 //! - At most [`CHAT_LIMIT`] replies of a chat wait, and [`TOTAL_LIMIT`] in all; further ones are dropped by the caller.
 //! - They are in memory only, and their updates are acknowledged: a wait may be an hour, and Telegram sends no further
-//!   updates of other chats while a hundred are unacknowledged. A restart loses them; a change that a reply confirms is on
-//!   disk.
+//!   updates of other chats while a hundred are unacknowledged. A restart loses them; a change that a reply confirms is
+//!   on disk.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

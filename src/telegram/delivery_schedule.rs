@@ -10,8 +10,8 @@ use super::backoff::Backoff;
 use super::request_error::RequestError;
 use crate::chat::pending_alerts::ShownVisit;
 
-/// Messages with alerts that a chat gets one by one within the gathering time; then its alerts are gathered. Those about
-/// known devices and about others are counted each by itself.
+/// Messages with alerts that a chat gets one by one within the gathering time; then its alerts are gathered. Those
+/// about known devices and about others are counted each by itself.
 pub(super) const SINGLE_MESSAGES: usize = 3;
 
 /// The shortest time between two messages about suppressed alerts.
@@ -58,8 +58,8 @@ pub(super) struct DeliverySchedule {
     next_overflow: Option<Instant>,
     known: Lane,
     others: Lane,
-    /// Until when the messages about visits show them, by the event that raised the alert; `None` if Telegram refused to
-    /// edit one.
+    /// Until when the messages about visits show them, by the event that raised the alert; `None` if Telegram refused
+    /// to edit one.
     visits: HashMap<Offset, Option<Timestamp>>,
     /// When a visit that lasts may be updated.
     next_update: Option<Instant>,
@@ -96,8 +96,8 @@ impl DeliverySchedule {
         }
     }
 
-    /// The moment before which the chat gets no message about these devices, if that is not past. Messages about an overflow
-    /// wait longer.
+    /// The moment before which the chat gets no message about these devices, if that is not past. Messages about an
+    /// overflow wait longer.
     pub(super) fn blocked_until(&self, devices: Devices, is_overflow: bool, now: Instant) -> Option<Instant> {
         let overflow = self.next_overflow.filter(|_| is_overflow);
         let capacity = self.lane(devices).capacity_at;

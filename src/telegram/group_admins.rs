@@ -39,8 +39,8 @@ impl GroupAdmins {
         Self { api, known: Mutex::default() }
     }
 
-    /// Whether the person is an admin of the group; `None` if Telegram does not say. Without being an admin itself, a bot
-    /// may get no answer.
+    /// Whether the person is an admin of the group; `None` if Telegram does not say. Without being an admin itself, a
+    /// bot may get no answer.
     pub(super) async fn is_admin(&self, group: ChatId, person: ChatId) -> Option<bool> {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(is_admin) = known().get(group, person, Instant::now()) {

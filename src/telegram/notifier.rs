@@ -1,7 +1,7 @@
 //! Sends the notices of incidents, which modules such as `disk_notifier` watch for.
 //!
-//! If an earlier run told a chat that an incident started, the chat is told that it is over only once that is certain: at
-//! the start nobody knows yet.
+//! If an earlier run told a chat that an incident started, the chat is told that it is over only once that is certain:
+//! at the start nobody knows yet.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -61,8 +61,8 @@ impl Notifier {
 
     /// Sends the chat the notice of the incident that is due, if one is; silently that it is `over`.
     ///
-    /// Returns when to call again: at once after a notice, since another may be due. `None` if nothing is due before the
-    /// incident changes.
+    /// Returns when to call again: at once after a notice, since another may be due. `None` if nothing is due before
+    /// the incident changes.
     pub(super) async fn notify<T: Copy, S: FnOnce() -> Text>(
         &self,
         chat: ChatId,

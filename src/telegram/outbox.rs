@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - Each alert is delivered at least once, unless it waits too long (`alerts.keep_hours`), the chat blocks the bot, or
-//!   Telegram rejects its content also as plain text. A chat's messages are sent one after the other; those of different
-//!   chats do not wait for each other.
+//!   Telegram rejects its content also as plain text. A chat's messages are sent one after the other; those of
+//!   different chats do not wait for each other.
 //! - The alerts of a chat are sent in order: those about known devices first, and of these the oldest. It is
 //!   logged as delivered before the next message of its chat is sent.
 //! - Alerts about known devices, and those about others, are limited and gathered each by themselves ([`Devices`]).
@@ -222,8 +222,9 @@ impl Outbox {
         }
     }
 
-    /// Sends a message, or edits the one that it replaces. If Telegram refuses the edit, what an alert says is sent as a
-    /// new message, unless that would disturb. If there is a `plain_limit`, so much of the text is sent, as plain text.
+    /// Sends a message, or edits the one that it replaces. If Telegram refuses the edit, what an alert says is sent as
+    /// a new message, unless that would disturb. If there is a `plain_limit`, so much of the text is sent, as plain
+    /// text.
     async fn transmit(
         &self,
         message: &Message,

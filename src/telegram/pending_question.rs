@@ -1,5 +1,5 @@
-//! Questions for a name in private chats, which the next plain text answers: Telegram leaves out at times that a message
-//! is a reply.
+//! Questions for a name in private chats, which the next plain text answers: Telegram leaves out at times that a
+//! message is a reply.
 //!
 //! Invariants:
 //! - A question is answered once, by the chat's next text, within [`LIFETIME`] and only if it was asked last.

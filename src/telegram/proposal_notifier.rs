@@ -1,5 +1,5 @@
-//! Asks the owners about what chats proposed, again after a failure or a restart, until Telegram took the question for at
-//! least one of them.
+//! Asks the owners about what chats proposed, again after a failure or a restart, until Telegram took the question for
+//! at least one of them.
 //!
 //! That a question was sent is recorded after it. If the service is killed in between, the owners are asked twice.
 
@@ -70,7 +70,8 @@ async fn ask_all(
     is_done
 }
 
-/// Asks every owner about a proposal. Returns whether Telegram took the question for one of them, or nobody has to be asked.
+/// Asks every owner about a proposal. Returns whether Telegram took the question for one of them, or nobody has to be
+/// asked.
 async fn ask(access: &Access, sender: &Sender, recorder: &RecorderHandle, proposal: Offset) -> bool {
     let question = {
         let state = recorder.state();

@@ -1,8 +1,8 @@
 //! What a failed request to the Bot API means for the next try (Bot API, "Making requests", `ResponseParameters`).
 //!
-//! Only the description of a 400 or 403 says what is wrong, and its wording is no part of the Bot API. So the meaning is
-//! found by elimination: the few wordings that end everything ([`CHAT_UNREACHABLE`]), and those about the message's own
-//! content, are known; any other one is about a state that an admin, or Telegram itself, may undo.
+//! Only the description of a 400 or 403 says what is wrong, and its wording is no part of the Bot API. So the meaning
+//! is found by elimination: the few wordings that end everything ([`CHAT_UNREACHABLE`]), and those about the message's
+//! own content, are known; any other one is about a state that an admin, or Telegram itself, may undo.
 //!
 //! No error text contains the token: reqwest's own messages name the request's address, which contains it, so only
 //! their causes are shown.
@@ -160,8 +160,8 @@ impl RequestError {
     }
 }
 
-/// The body of a response (Bot API, "Making requests"). What describes an error is read leniently, so that an unknown form
-/// of it does not hide that there was one.
+/// The body of a response (Bot API, "Making requests"). What describes an error is read leniently, so that an unknown
+/// form of it does not hide that there was one.
 #[derive(Deserialize)]
 pub(super) struct Response<T> {
     result: Option<T>,
@@ -262,7 +262,8 @@ fn meaning(description: String) -> RequestError {
     }
 }
 
-/// The words of a description: Telegram writes `TOPIC_CLOSED` and `chat not found`, and mixes curly with straight quotes.
+/// The words of a description: Telegram writes `TOPIC_CLOSED` and `chat not found`, and mixes curly with straight
+/// quotes.
 fn normalized(description: &str) -> String {
     let text = description.strip_prefix("Forbidden: ").unwrap_or(description);
     text.replace('_', " ").replace('\u{2019}', "'").to_lowercase()

@@ -31,8 +31,8 @@ use crate::text::Text;
 /// Tries for a reply. The person is waiting, and may ask again.
 const REPLY_TRIES: u32 = 3;
 
-/// The longest wait between two tries for a reply during which later requests of the chat wait, too. If Telegram asks for a
-/// longer one, the reply joins the [`DelayedReplies`].
+/// The longest wait between two tries for a reply during which later requests of the chat wait, too. If Telegram asks
+/// for a longer one, the reply joins the [`DelayedReplies`].
 const MAX_REPLY_WAIT: Duration = Duration::from_secs(10);
 
 /// Sends messages to the served chats.
@@ -191,8 +191,8 @@ impl Sender {
         self.limiter().try_take_for_alert(chat, devices, Instant::now())
     }
 
-    /// Sends an alert once, after [`Sender::try_acquire_for_alert`]; as plain text if there is a `plain_limit`. Returns the
-    /// message if Telegram names it.
+    /// Sends an alert once, after [`Sender::try_acquire_for_alert`]; as plain text if there is a `plain_limit`. Returns
+    /// the message if Telegram names it.
     pub(super) async fn send_alert(
         &self,
         chat: ChatId,
@@ -213,8 +213,8 @@ impl Sender {
         self.api.edit(chat, MessageId(number), alert).await
     }
 
-    /// Sends a notice once; it does not wait behind alerts. A `silent` one makes no sound. If Telegram rejects its content,
-    /// it is sent once more as plain text.
+    /// Sends a notice once; it does not wait behind alerts. A `silent` one makes no sound. If Telegram rejects its
+    /// content, it is sent once more as plain text.
     pub(super) async fn notify(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), RequestError> {
         self.send_notice(chat, &Reply::from(text.clone()), silent).await
     }
@@ -274,8 +274,8 @@ impl Sender {
         }
     }
 
-    /// Sends a reply, and drops it with a warning after a few failed tries. If the chat `is_busy`, because many of
-    /// its updates wait, there is one try, soon or not at all. If Telegram asks for a long wait, the reply is sent after
+    /// Sends a reply, and drops it with a warning after a few failed tries. If the chat `is_busy`, because many of its
+    /// updates wait, there is one try, soon or not at all. If Telegram asks for a long wait, the reply is sent after
     /// it.
     pub(super) async fn reply(&self, destination: Destination, reply: &Reply, is_busy: bool) {
         self.reply_or_delay(destination, None, reply, is_busy).await;

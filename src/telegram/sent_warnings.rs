@@ -1,10 +1,10 @@
 //! The warnings that chats got and that are not resolved yet, kept over restarts: each gets its all-clear.
 //!
 //! Invariants:
-//! - They are in a file of the data directory and not in the log: a warning may be about a log that cannot be written. The
-//!   file always has the same size and is written in place, which needs no room on a full disk.
-//! - A warning is noted before it is sent, and forgotten if Telegram did not take it. If the service is killed in between, a
-//!   chat gets the all-clear alone.
+//! - They are in a file of the data directory and not in the log: a warning may be about a log that cannot be written.
+//!   The file always has the same size and is written in place, which needs no room on a full disk.
+//! - A warning is noted before it is sent, and forgotten if Telegram did not take it. If the service is killed in
+//!   between, a chat gets the all-clear alone.
 //! - A file that is missing or damaged holds none: then a warning may lack its all-clear, or come twice.
 
 use std::collections::BTreeSet;

@@ -1,8 +1,8 @@
 //! Presses of buttons whose reply takes long. People press again while nothing happens; that makes no second reply.
 //!
-//! - A press is repeated if an equal one, of the same button of the same message, waits or is carried out. So is one that
-//!   comes within [`REPEAT_INTERVAL`] after the reply or after another repeated press, unless another button of the message was
-//!   pressed in between.
+//! - A press is repeated if an equal one, of the same button of the same message, waits or is carried out. So is one
+//!   that comes within [`REPEAT_INTERVAL`] after the reply or after another repeated press, unless another button of
+//!   the message was pressed in between.
 //! - A repeated delivery of one update is no repeated press.
 
 use std::collections::HashMap;
@@ -48,7 +48,8 @@ pub(super) enum Repeated {
 }
 
 impl SlowPresses {
-    /// Begins a press at `now`, unless it is repeated. A second delivery of the same update is no press of its own: `Ok(None)`.
+    /// Begins a press at `now`, unless it is repeated. A second delivery of the same update is no press of its own:
+    /// `Ok(None)`.
     pub(super) fn begin(
         self: &Arc<Self>,
         message: MessageKey,

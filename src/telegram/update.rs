@@ -1,7 +1,7 @@
 //! Updates as the bot reads them (Bot API, `Update`): only the parts that it uses, each by itself.
 //!
-//! teloxide's types reject a whole update for one part that they do not know: a new kind of origin, medium, button, entity
-//! or chat. Here such a part hides nothing else. What is not there, or has an unknown form, counts as absent.
+//! teloxide's types reject a whole update for one part that they do not know: a new kind of origin, medium, button,
+//! entity or chat. Here such a part hides nothing else. What is not there, or has an unknown form, counts as absent.
 
 mod batch;
 
@@ -16,8 +16,8 @@ use tracing::warn;
 
 pub(super) use batch::{elements_of_result, read_updates};
 
-/// Fields of a message that say that something happened in the chat, and that nobody wrote (Bot API, `Message`, "Service
-/// message").
+/// Fields of a message that say that something happened in the chat, and that nobody wrote (Bot API, `Message`,
+/// "Service message").
 const SERVICE_FIELDS: [&str; 30] = [
     "new_chat_members",
     "left_chat_member",

@@ -137,7 +137,8 @@ fn downtime_raises_no_arrival_and_no_departure() {
     let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
     folded.receive(wildcard(1));
     folded.follow(DeviceKey::Address(van()), minutes(2));
-    // Down until minute 200: whether it was here is unknown, so the device has its silence period again after the start.
+    // Down until minute 200: whether it was here is unknown, so the device has its silence period again after the
+    // start.
     folded.policy.capturing_since = Some(time(minutes(200)));
     let mut gone = Folded { state: folded.state.clone(), policy: folded.policy.clone() };
     assert_eq!(folded.fold_departures(minutes(201)), 0);
@@ -368,7 +369,8 @@ fn a_burst_of_alerts_ends_in_a_digest() {
     testbed.api.assert_clean();
 }
 
-/// A device may raise five alerts a minute. The message about those beyond follows the digest with the last of the five.
+/// A device may raise five alerts a minute. The message about those beyond follows the digest with the last of the
+/// five.
 #[test]
 fn the_number_of_further_alerts_follows_those_that_it_continues() {
     const LAMP: &str = "a4:83:e7:00:01:00";

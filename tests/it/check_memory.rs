@@ -24,8 +24,8 @@ const LIMIT_KIB: u64 = 4 << 10;
 /// The process that checks takes no more, whatever the number of addresses.
 const PROCESS_LIMIT_KIB: u64 = 56 << 10;
 
-/// What so many more addresses may add: their six bytes each and what they fill of the tables that are bounded, such as that
-/// of the phones.
+/// What so many more addresses may add: their six bytes each and what they fill of the tables that are bounded, such as
+/// that of the phones.
 const MORE_LIMIT_KIB: u64 = 16 << 10;
 
 /// Writes a log with a probe of each of so many addresses.

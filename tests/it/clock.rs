@@ -1,5 +1,5 @@
-//! A clock that is behind or ahead, or was set, neither stops alerts nor makes times run backwards. `clock_jump.rs` sets it
-//! while the service runs, and `tests/hwsim/run --clock` sets a real one.
+//! A clock that is behind or ahead, or was set, neither stops alerts nor makes times run backwards. `clock_jump.rs`
+//! sets it while the service runs, and `tests/hwsim/run --clock` sets a real one.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -76,8 +76,8 @@ fn a_marked_probe_counts_at_its_mark() {
     assert_eq!((device.probe_count, device.signal.unwrap().last_dbm), (3, -40));
 }
 
-/// Changes the file that carries the time over restarts, as if the machine's clock had been set `ahead` seconds ahead while
-/// nothing ran, or back if that is negative.
+/// Changes the file that carries the time over restarts, as if the machine's clock had been set `ahead` seconds ahead
+/// while nothing ran, or back if that is negative.
 pub fn set_clock(data_dir: &Path, ahead: i64) {
     let path = data_dir.join("clock");
     let mut saved: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -151,8 +151,8 @@ fn a_clock_that_was_set_is_not_followed_and_alerts_come() {
     let started = Timestamp::now();
     let device = |number: usize| format!("a4:83:e7:4e:39:{number:02x}");
     let mut ahead = 0;
-    // A year back, right again, and ten years back, each while nothing runs. Ten years forward, the time would be before the
-    // program was built.
+    // A year back, right again, and ten years back, each while nothing runs. Ten years forward, the time would be
+    // before the program was built.
     for (number, jump) in [0, -ONE_YEAR, ONE_YEAR, -TEN_YEARS].into_iter().enumerate() {
         let data_dir = testbed.service.data_dir();
         if jump != 0 {

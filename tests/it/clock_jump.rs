@@ -1,5 +1,5 @@
-//! While the machine's clock is in doubt, what lasts goes on by the time since the boot: cool-downs, the alerts of a minute,
-//! mutes, and the presence of followed devices. So it does after a restart.
+//! While the machine's clock is in doubt, what lasts goes on by the time since the boot: cool-downs, the alerts of a
+//! minute, mutes, and the presence of followed devices. So it does after a restart.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

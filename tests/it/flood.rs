@@ -25,7 +25,8 @@ const PHONES: u64 = 5;
 const FRAMES_PER_ADDRESS: u64 = 6;
 const PHONE_EVERY: u64 = 200;
 
-/// One frame in this many comes from one of these devices, and one from an invented address looks for the watched network.
+/// One frame in this many comes from one of these devices, and one from an invented address looks for the watched
+/// network.
 const DEVICE_EVERY: u64 = 20;
 const WATCHED_EVERY: u64 = 50;
 

@@ -1,4 +1,5 @@
-//! In a group everybody sets alerts, but only its admins and the bot's owners change what others set. The bot says who did.
+//! In a group everybody sets alerts, but only its admins and the bot's owners change what others set. The bot says who
+//! did.
 
 use serde_json::json;
 

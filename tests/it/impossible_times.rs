@@ -1,5 +1,5 @@
-//! A frame whose time cannot be right, later than now or before 2000, counts like any other and passes for no recent one:
-//! in a file it counts at the time of the frame before it, and what comes through a pipe was captured now.
+//! A frame whose time cannot be right, later than now or before 2000, counts like any other and passes for no recent
+//! one: in a file it counts at the time of the frame before it, and what comes through a pipe was captured now.
 
 use std::fs;
 use std::process::Command;

@@ -251,8 +251,8 @@ impl KilledService {
         self.service.wait_for_log_event("source_finished", &[("source", "stdin")]);
         self.service.wait_for_log_event("webhook_registered", &[]);
         let listen = self.service.listen_address();
-        // A change after all frames: once it is confirmed, they are recorded and their alerts raised. It is a watch, whose
-        // reply does not depend on earlier changes.
+        // A change after all frames: once it is confirmed, they are recorded and their alerts raised. It is a watch,
+        // whose reply does not depend on earlier changes.
         let change = Change::number(self.requested.len() / 4 * 4 + 5);
         assert_eq!(self.api.post(listen, Incoming::text(CHAT, change.message())), 200);
         self.api.wait_for_message(|message| change.is_confirmed_by(&message.plain));
@@ -368,7 +368,8 @@ fn compare(killed: &KilledService, seed: u64) {
             "probe" => {
                 let number = killed.feed.number(event);
                 while run.is_empty() || number != run.start {
-                    // A run's frames are recorded without a gap from its first one. Any other number begins a later run.
+                    // A run's frames are recorded without a gap from its first one. Any other number begins a later
+                    // run.
                     run = runs.next().unwrap_or_else(|| panic!("seed {seed}: out of order: {event}")).clone();
                 }
                 run.start += 1;

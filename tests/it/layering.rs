@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Packages of several modules, with their source folders. `docs/architecture.md` lists their modules; each may use itself
-/// and those before it.
+/// Packages of several modules, with their source folders. `docs/architecture.md` lists their modules; each may use
+/// itself and those before it.
 const LAYERED: [(&str, &str); 2] = [("crates/store", "crates/store/src"), ("src", "src")];
 
 /// Modules of `src`, and lower modules that they must not use.

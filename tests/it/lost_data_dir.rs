@@ -1,6 +1,6 @@
 //! Somebody removes, replaces or shortens the data directory under the running service. It notices that like a failing
-//! disk: health is 503, changes are refused, and the chat is told. Nothing that it has confirmed is forgotten: it writes
-//! its state again as soon as there can be a directory.
+//! disk: health is 503, changes are refused, and the chat is told. Nothing that it has confirmed is forgotten: it
+//! writes its state again as soon as there can be a directory.
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! In a private chat, the text after the question for a name is that name, also if Telegram leaves out that it is a reply.
+//! In a private chat, the text after the question for a name is that name, also if Telegram leaves out that it is a
+//! reply.
 
 use crate::support::bot_api::{Incoming, SentMessage};
 use crate::support::testbed::{CHAT, Mode, Testbed};

@@ -1,5 +1,5 @@
-//! What drivers and devices get wrong does not reach the lists: signals that no receiver measures, checksums that nothing
-//! announces, and SSIDs of NUL bytes.
+//! What drivers and devices get wrong does not reach the lists: signals that no receiver measures, checksums that
+//! nothing announces, and SSIDs of NUL bytes.
 
 use std::collections::BTreeSet;
 

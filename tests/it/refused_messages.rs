@@ -1,5 +1,6 @@
-//! Messages that Telegram refuses. An alert waits, over restarts too, while the cause may be undone; one chat's refusals
-//! delay no other chat. A rejected content is sent once more as plain text. The waits that Telegram asks for are obeyed.
+//! Messages that Telegram refuses. An alert waits, over restarts too, while the cause may be undone; one chat's
+//! refusals delay no other chat. A rejected content is sent once more as plain text. The waits that Telegram asks for
+//! are obeyed.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Every network that a probe request asks for counts: those of an SSID List as that of the SSID element, those of a list of
-//! Short SSIDs as a guess.
+//! Every network that a probe request asks for counts: those of an SSID List as that of the SSID element, those of a
+//! list of Short SSIDs as a guess.
 
 use std::time::Duration;
 

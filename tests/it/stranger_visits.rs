@@ -1,5 +1,5 @@
-//! A visit of a stranger is one message: the alert, which is edited while the visit lasts and when it has ended, whatever
-//! restarts. If the message cannot be edited, a new one says how the visit ended.
+//! A visit of a stranger is one message: the alert, which is edited while the visit lasts and when it has ended,
+//! whatever restarts. If the message cannot be edited, a new one says how the visit ended.
 
 use std::path::Path;
 use std::time::Duration;

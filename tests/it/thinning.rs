@@ -245,8 +245,8 @@ fn a_corrupt_segment_is_left_to_the_repair() {
     assert!(disk.names().iter().all(|name| !name.ends_with(".tmp")), "{:?}", disk.names());
 }
 
-/// Writes a sealed segment with a line for each of these probes. Those of the flood have device information, so that few
-/// fill the log.
+/// Writes a sealed segment with a line for each of these probes. Those of the flood have device information, so that
+/// few fill the log.
 pub fn write_segment(events: &Path, base: u64, probes: impl Iterator<Item = (u64, Probe)>) {
     let path = events.join(format!("{base:020}.ndjson.zst"));
     let mut file = zstd::Encoder::new(fs::File::create(path).unwrap(), 1).unwrap();

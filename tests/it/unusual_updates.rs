@@ -1,5 +1,5 @@
-//! Updates with parts that the bot does not know: an ordinary message is answered, by its text and sender; nothing of a chat
-//! with access is dropped without a log line; and no update holds up another.
+//! Updates with parts that the bot does not know: an ordinary message is answered, by its text and sender; nothing of a
+//! chat with access is dropped without a log line; and no update holds up another.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,6 @@
-//! Standard error that takes nothing neither blocks nor ends the service: a full disk, a closed pipe, a pipe that nobody
-//! reads. The lines that are lost are counted. Standard output that takes nothing fails a command with a clear error.
+//! Standard error that takes nothing neither blocks nor ends the service: a full disk, a closed pipe, a pipe that
+//! nobody reads. The lines that are lost are counted. Standard output that takes nothing fails a command with a clear
+//! error.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write};

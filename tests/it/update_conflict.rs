@@ -1,5 +1,5 @@
-//! While the bot polls, another program takes its updates: it sets a webhook, which the bot deletes, or polls as well. The bot
-//! says so and what to do; alerts go out meanwhile.
+//! While the bot polls, another program takes its updates: it sets a webhook, which the bot deletes, or polls as well.
+//! The bot says so and what to do; alerts go out meanwhile.
 
 use std::time::{Duration, Instant};
 

@@ -26,8 +26,9 @@ impl Chat {
         }
     }
 
-    /// Why the asker may not end mutes or ignores of a group that these people set, if they may not. Beside admins and owners
-    /// everybody whom the group's alerts are for may end what a plain member set: it keeps those alerts from them.
+    /// Why the asker may not end mutes or ignores of a group that these people set, if they may not. Beside admins and
+    /// owners everybody whom the group's alerts are for may end what a plain member set: it keeps those alerts from
+    /// them.
     pub(super) async fn refuse_to_end(&self, set_by: &[Option<Person>], asker: Asker<'_>) -> Option<Text> {
         let of_others: Vec<_> = set_by.iter().filter(|by| asker.is_of_others(by.as_ref())).collect();
         let refused = self.refuse_if(!of_others.is_empty(), asker).await?;

@@ -11,8 +11,8 @@ use crate::chat::{Chat, PressReply, Reply, views};
 use crate::text::Text;
 
 impl Chat {
-    /// Whether an owner asks, in their own chat or in a group. At the terminal, and while nobody owns the bot, everybody
-    /// is one.
+    /// Whether an owner asks, in their own chat or in a group. At the terminal, and while nobody owns the bot,
+    /// everybody is one.
     pub(super) fn is_by_owner(&self, asker: Asker<'_>) -> bool {
         let Some(access) = self.access() else { return true };
         !access.has_owner()
@@ -20,8 +20,8 @@ impl Chat {
             || asker.person.is_some_and(|person| access.is_owner(person.id))
     }
 
-    /// As whom the asker gives a device this name; `None` if they can only propose it. A member who may name devices does so
-    /// where nothing has a name yet: whoever else gave one keeps it, and no device takes the name of another.
+    /// As whom the asker gives a device this name; `None` if they can only propose it. A member who may name devices
+    /// does so where nothing has a name yet: whoever else gave one keeps it, and no device takes the name of another.
     pub(super) fn names_as(&self, asker: Asker<'_>, device: NamedDevice, name: &str) -> Option<NamedBy> {
         if self.is_by_owner(asker) {
             return Some(NamedBy::Chat);

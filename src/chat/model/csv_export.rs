@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //! - Columns never change; new ones are added at the end.
-//! - An SSID is text, with unprintable bytes escaped. The wildcard, a hidden network's SSID of NULs and a missing SSID are
-//!   an empty cell; NDJSON distinguishes them. Several SSIDs of one frame are joined by semicolons.
+//! - An SSID is text, with unprintable bytes escaped. The wildcard, a hidden network's SSID of NULs and a missing SSID
+//!   are an empty cell; NDJSON distinguishes them. Several SSIDs of one frame are joined by semicolons.
 //! - A text that somebody else chose (an SSID, a name, a sensor) is never a formula. A spreadsheet takes a cell that
 //!   starts with `=`, `+`, `-`, `@`, a tab or a line break for one, and anybody nearby can send such an SSID: a leading
 //!   apostrophe makes it text. Numbers stay numbers: this program writes them, so a signal of -42 is safe.

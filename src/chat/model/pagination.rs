@@ -1,8 +1,8 @@
 //! Pages of devices and networks.
 //!
 //! Each page scans all devices, some milliseconds for 100,000, so no sorted index is kept. The scan releases the state
-//! between groups of shards, so the recorder never waits for the whole scan. Memory is bounded by the requested page, and
-//! by the names and phones that exist; pages are bounded by `LAST_PAGE`.
+//! between groups of shards, so the recorder never waits for the whole scan. Memory is bounded by the requested page,
+//! and by the names and phones that exist; pages are bounded by `LAST_PAGE`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};

@@ -1,9 +1,9 @@
 //! Who was in range, and when: from the probes of a range of time.
 //!
-//! - Frames of a device that are less than [`GAP`] apart are one interval. The result does not depend on the order of the
-//!   frames.
-//! - Memory is bounded. If there are too many devices without a name, a quarter of them is left out: those with the fewest
-//!   probes. So a flood of invented addresses displaces itself, not the devices that stayed.
+//! - Frames of a device that are less than [`GAP`] apart are one interval. The result does not depend on the order of
+//!   the frames.
+//! - Memory is bounded. If there are too many devices without a name, a quarter of them is left out: those with the
+//!   fewest probes. So a flood of invented addresses displaces itself, not the devices that stayed.
 
 mod counts;
 mod interval;

@@ -1,10 +1,10 @@
 //! Limits how many replies read the log at a time, and how much memory documents take.
 //!
 //! Invariants:
-//! - First come, first served. Several reads run at once, so one long read does not block the others. (A chat's messages
-//!   are handled one after the other, so a chat has one read at a time.)
-//! - Documents take no more memory than [`FULL_DOCUMENTS`] of the largest, counted until they are sent. Pictures and pages
-//!   of probes do not count against that and never wait for documents.
+//! - First come, first served. Several reads run at once, so one long read does not block the others. (A chat's
+//!   messages are handled one after the other, so a chat has one read at a time.)
+//! - Documents take no more memory than [`FULL_DOCUMENTS`] of the largest, counted until they are sent. Pictures and
+//!   pages of probes do not count against that and never wait for documents.
 
 use std::sync::Arc;
 

@@ -47,8 +47,8 @@ pub struct VisitorList {
 }
 
 impl VisitorList {
-    /// The devices of a table, as the chat sees them: those that it ignores are no strangers. `title` gives what a device
-    /// is called.
+    /// The devices of a table, as the chat sees them: those that it ignores are no strangers. `title` gives what a
+    /// device is called.
     pub fn new(
         table: &PresenceTable,
         state: &State,

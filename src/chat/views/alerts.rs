@@ -28,7 +28,8 @@ const MUTE_MINUTES: u32 = 60;
 /// Known devices that a summary names; the rest is counted.
 const NAMED_IN_SUMMARY: usize = 20;
 
-/// How long a text may be when one more network of the alert is added to it: an SSID of any bytes and a reason fit then.
+/// How long a text may be when one more network of the alert is added to it: an SSID of any bytes and a reason fit
+/// then.
 const FURTHER_MATCHES_LENGTH: usize = MESSAGE_LIMIT / 2;
 
 /// The device of an alert, as it is known now.
@@ -158,7 +159,8 @@ fn visitor(phone: Option<GroupId>, source: MacAddr, device: AlertDevice<'_>) -> 
     AlertDevice { phone, ..device }.shown(source)
 }
 
-/// Why a visitor is a stranger. A device with a fixed address is one for a day, so it may have been here before this visit.
+/// Why a visitor is a stranger. A device with a fixed address is one for a day, so it may have been here before this
+/// visit.
 fn stranger_reason(
     reason: StrangerReason,
     near_since: Timestamp,
@@ -183,7 +185,8 @@ fn after_silence(silent_seconds: Option<u64>) -> String {
     }
 }
 
-/// The text with what `append` adds for each further network of the alert, as long as there is room; the rest is counted.
+/// The text with what `append` adds for each further network of the alert, as long as there is room; the rest is
+/// counted.
 fn with_further_matches(mut text: Text, alert: &Alert, append: impl Fn(Text, &WatchMatch) -> Text) -> Text {
     for (shown, further) in alert.more_matches.iter().enumerate() {
         if text.length() > FURTHER_MATCHES_LENGTH {

@@ -105,8 +105,8 @@ fn device_label(entry: &ListedDevice) -> Text {
     if known.is_empty() { label } else { label.append(format_args!(" ({})", known.join(", "))) }
 }
 
-/// The requested networks, those with the most probes first; `is_watched` marks watched ones. `hidden_probes` is how many
-/// probes were for hidden networks, which have no name here.
+/// The requested networks, those with the most probes first; `is_watched` marks watched ones. `hidden_probes` is how
+/// many probes were for hidden networks, which have no name here.
 pub(in crate::chat) fn networks(
     page: &Page<(Ssid, Network)>,
     hidden_probes: u64,

@@ -1,12 +1,12 @@
 //! Every text and button of the chat: pure functions from values.
 //!
 //! Invariants:
-//! - No other module of `chart`, `chat` and `telegram` contains a text for people, except the help lines in the table of
-//!   commands; the others pass values to these functions. A test enforces this (tests/it/layering.rs).
-//! - A reply starts with the emoji of its topic. ❌ is a refusal and says what to do. ⚠️ and ✅ start notices about a problem
-//!   and its end; ✅ also confirms a removal.
-//! - Text that somebody else wrote (a name, a reason, an SSID, an error of the system) goes through [`crate::text::printable`] or an
-//!   SSID's `Display`, so it stays on its line.
+//! - No other module of `chart`, `chat` and `telegram` contains a text for people, except the help lines in the table
+//!   of commands; the others pass values to these functions. A test enforces this (tests/it/layering.rs).
+//! - A reply starts with the emoji of its topic. ❌ is a refusal and says what to do. ⚠️ and ✅ start notices about a
+//!   problem and its end; ✅ also confirms a removal.
+//! - Text that somebody else wrote (a name, a reason, an SSID, an error of the system) goes through
+//!   [`crate::text::printable`] or an SSID's `Display`, so it stays on its line.
 
 pub mod access;
 pub mod alerts;

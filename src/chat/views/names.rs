@@ -76,7 +76,8 @@ pub(in crate::chat) fn named_phone(
     text.append_text(caveat(mode, is_distinguishable))
 }
 
-/// The reply to a name which the chat follows or ignores with other addresses, with buttons to have this one covered too.
+/// The reply to a name which the chat follows or ignores with other addresses, with buttons to have this one covered
+/// too.
 pub(in crate::chat) fn with_offers(text: Text, address: MacAddr, follow: bool, ignore: bool) -> Reply {
     let text = match (follow, ignore) {
         (false, false) => return text.into(),

@@ -226,8 +226,8 @@ pub(in crate::chat) fn watches(
     Reply { text, buttons: with_page_buttons(Vec::new(), &page, Callback::Watches), ..Reply::default() }
 }
 
-/// Whether a followed device is here, and when it was last seen. It may have left while nothing was captured, and nobody
-/// knows.
+/// Whether a followed device is here, and when it was last seen. It may have left while nothing was captured, and
+/// nobody knows.
 fn whereabouts(follow: &Follow, last_seen: Option<Timestamp>, now: Timestamp) -> String {
     let Some(last) = last_seen else { return "not seen yet".to_owned() };
     let is_silent = now.abs_diff(last) >= follow.silence();

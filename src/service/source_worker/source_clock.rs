@@ -2,8 +2,8 @@
 //!
 //! - A live frame was captured a moment ago ([`Delay`]). A time that is far from that is wrong: the frame counts at the
 //!   present time, and its probe is marked if the source's clock is behind.
-//! - While the machine's clock is in doubt, so are the times that it gives to frames. Such a probe counts at the recorder's
-//!   time, and is marked.
+//! - While the machine's clock is in doubt, so are the times that it gives to frames. Such a probe counts at the
+//!   recorder's time, and is marked.
 //!
 //! [`RecorderHandle::time_floor`]: store::recorder::RecorderHandle::time_floor
 

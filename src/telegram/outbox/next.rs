@@ -3,8 +3,8 @@
 //! Invariants:
 //! - A few alerts are sent one by one. Once a chat got [`SINGLE_MESSAGES`] messages within the configured gathering
 //!   time, its further alerts are gathered into one message.
-//! - A flood of invented addresses has one message, which counts the alerts that were too many. It is edited while the flood
-//!   lasts, at most once a minute, and once it is over.
+//! - A flood of invented addresses has one message, which counts the alerts that were too many. It is edited while the
+//!   flood lasts, at most once a minute, and once it is over.
 //! - During quiet hours and while a chat is muted, nothing is sent. Afterwards one message lists the alerts of the
 //!   quiet hours, says how many more there were, and how many alerts a mute suppressed.
 //! - Alerts of a doorbell for quiet hours are sent during quiet hours too.
@@ -56,8 +56,8 @@ impl Next {
 }
 
 impl Outbox {
-    /// The chats for which there may be a message, first those with alerts about known devices; and when there may be one
-    /// for others.
+    /// The chats for which there may be a message, first those with alerts about known devices; and when there may be
+    /// one for others.
     pub(super) fn chats(&self) -> (Vec<ChatId>, Option<Instant>) {
         let state = self.recorder.state();
         // A frame of a visitor raises no alert, and one that had left may be back.
@@ -153,8 +153,8 @@ impl Outbox {
         Some(message)
     }
 
-    /// The next message of a chat besides those about known devices: first about visits that have ended, then about a mute
-    /// that ended, then other alerts, last the number of those that were too many.
+    /// The next message of a chat besides those about known devices: first about visits that have ended, then about a
+    /// mute that ended, then other alerts, last the number of those that were too many.
     fn next_message(
         &self,
         pending: &PendingAlerts<'_>,

@@ -24,8 +24,8 @@ pub(in crate::telegram) fn read_updates(updates: &[&[u8]]) -> Option<Vec<Update>
     (updates.is_empty() || !read.is_empty()).then_some(read)
 }
 
-/// The elements of the array `result` of a response, without parsing them: one that cannot be parsed hides no other. `None` if
-/// the response has no such array.
+/// The elements of the array `result` of a response, without parsing them: one that cannot be parsed hides no other.
+/// `None` if the response has no such array.
 pub(in crate::telegram) fn elements_of_result(body: &[u8]) -> Option<Vec<&[u8]>> {
     let mut elements = Vec::new();
     let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);

@@ -1,6 +1,6 @@
 //! An evening with a configuration that lists the chats: limits, quiet hours and imported names. And two plays of a
-//! minute each, the shortest silence that can be configured: a followed device leaves, and a source is silent. And one of
-//! a stranger, whose alert is edited.
+//! minute each, the shortest silence that can be configured: a followed device leaves, and a source is silent. And one
+//! of a stranger, whose alert is edited.
 
 use std::fs;
 use std::path::Path;

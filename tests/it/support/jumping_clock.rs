@@ -1,5 +1,6 @@
-//! A machine's clock that a test sets while the service runs. A library that is preloaded into the service moves what it
-//! reads. The kernel's own times, as those of frames and files, stay right: `tests/hwsim/run --clock` sets those too.
+//! A machine's clock that a test sets while the service runs. A library that is preloaded into the service moves what
+//! it reads. The kernel's own times, as those of frames and files, stay right: `tests/hwsim/run --clock` sets those
+//! too.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

@@ -110,8 +110,8 @@ impl Tally {
         self.senders.keys().copied()
     }
 
-    /// Compares the statistics with the output of `probewatch lookup --json` with these further arguments. With `is_live`
-    /// the program set the times of the frames, which are not compared.
+    /// Compares the statistics with the output of `probewatch lookup --json` with these further arguments. With
+    /// `is_live` the program set the times of the frames, which are not compared.
     pub fn assert_looked_up(&self, arguments: &[&str], is_live: bool) {
         let senders: Vec<_> = self.senders.iter().collect();
         for senders in senders.chunks(QUERIES) {

@@ -1,8 +1,8 @@
 //! How many devices were in range, at least.
 //!
 //! - Random addresses without a group are one device at least: nothing shows whose they are.
-//! - Counts are lower bounds. A phone that returns may begin another group, so groups of one model count as several phones
-//!   only if that is known ([`least_phones`]).
+//! - Counts are lower bounds. A phone that returns may begin another group, so groups of one model count as several
+//!   phones only if that is known ([`least_phones`]).
 
 use std::collections::BTreeMap;
 

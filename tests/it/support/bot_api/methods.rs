@@ -99,7 +99,8 @@ pub fn file_violations(call: &Call) -> Vec<String> {
         if file.bytes.is_empty() {
             found.push(format!("file {name:?} must be non-empty"));
         }
-        // Telegram's documentation does not say whether its megabytes are mebibytes. The smaller unit is the safe choice.
+        // Telegram's documentation does not say whether its megabytes are mebibytes. The smaller unit is the safe
+        // choice.
         if file.bytes.len() > 50_000_000 {
             found.push(format!("file {name:?} is larger than 50 MB"));
         }

@@ -79,8 +79,8 @@ impl Schema {
         fields.iter().find(|listed| listed.name == field).map_or(&[], |field| &field.types)
     }
 
-    /// All differences between these parameters and the method's. `files` are the names of the uploaded parts, which are
-    /// values of the type InputFile.
+    /// All differences between these parameters and the method's. `files` are the names of the uploaded parts, which
+    /// are values of the type InputFile.
     pub fn violations(
         &self,
         method: &str,

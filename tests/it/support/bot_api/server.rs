@@ -69,8 +69,8 @@ impl Listener {
     }
 
     /// Refuses new connections and cuts the open ones. A request that has taken effect is still answered
-    /// (`Fault::AcceptThenClose` is the fault that does not). The state must already say `down`, so that waiting requests
-    /// end.
+    /// (`Fault::AcceptThenClose` is the fault that does not). The state must already say `down`, so that waiting
+    /// requests end.
     pub fn close(&mut self) {
         let Some(Open { listener, connections, acceptor }) = self.open.take() else { return };
         // SAFETY: the descriptor is an open socket; shutting it down wakes the thread in accept.
