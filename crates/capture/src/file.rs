@@ -86,7 +86,7 @@ impl Format {
     /// Opens the file that begins at `reader`, which has to have frames of 802.11.
     fn open(mut reader: PeekReader) -> Result<Self, ReadError> {
         if Compression::of(reader.peek(4)?).is_some() {
-            reader = PeekReader::new(Box::new(Decompressor::new(reader)));
+            reader = reader.decoded(Decompressor::new);
             if Compression::of(reader.peek(4)?).is_some() {
                 return Err(ReadError::Other(OtherFormat::COMPRESSED_TWICE));
             }

@@ -26,7 +26,7 @@ pub(crate) fn open(path: &Path) -> io::Result<(PeekReader, Wake)> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() {
-        Ok((PeekReader::new(Box::new(file)), Arc::new(|| {})))
+        Ok((PeekReader::of_file(file), Arc::new(|| {})))
     } else {
         stoppable(file.into())
     }

@@ -36,6 +36,11 @@ pub(crate) struct PcapFile {
 
 const HEADER_BYTES: usize = 24;
 
+/// The magic number of each variant, how many units of a record's fraction make a microsecond in it, and the length of a
+/// record's header in bytes.
+const VARIANTS: [(u32, u32, usize); 3] =
+    [(0xa1b2_c3d4, 1, 16), (0xa1b2_3c4d, 1000, 16), (0xa1b2_cd34, 1, 24)];
+
 /// The bytes of a record's header that all formats have, which tell it from the header of a file.
 const START_OF_RECORD: usize = 16;
 
@@ -102,14 +107,16 @@ impl PcapFile {
     /// The format that the file's first four bytes announce.
     pub fn format(magic: &[u8]) -> Option<PcapFormat> {
         [ByteOrder::Little, ByteOrder::Big].into_iter().find_map(|order| {
-            let (units_per_us, record_header_bytes) = match order.u32(magic, 0)? {
-                0xa1b2_c3d4 => (1, 16),
-                0xa1b2_3c4d => (1000, 16),
-                0xa1b2_cd34 => (1, 24),
-                _ => return None,
-            };
+            let number = order.u32(magic, 0)?;
+            let (_, units_per_us, record_header_bytes) =
+                VARIANTS.into_iter().find(|&(magic, ..)| magic == number)?;
             Some(PcapFormat { order, units_per_us, record_header_bytes })
         })
+    }
+
+    /// The first four bytes of files of all formats.
+    pub fn magic_numbers() -> impl Iterator<Item = [u8; 4]> {
+        VARIANTS.into_iter().flat_map(|(magic, ..)| [magic.to_le_bytes(), magic.to_be_bytes()])
     }
 
     /// Opens a file of 802.11 frames.
@@ -175,11 +182,10 @@ impl PcapFile {
         if is_possible && seen.len() == needed && format.goes_on(seen, length) {
             return Ok(None);
         }
-        // What is not read yet is waited for only if the record holds a magic number: a stream's frame is not held back
-        // for the next one.
-        self.reader.peek(length)?;
-        let seen = self.reader.peek_buffered(length + 3);
-        if !seen.windows(4).any(|magic| Self::format(magic).is_some() || Pcapng::starts_with(magic)) {
+        // A stream's frame is held back for what follows it only if it holds a magic number or two bytes of one at its
+        // end. One in fifty ends in the first byte of one.
+        let at_least = if self.reader.is_file() { 1 } else { 2 };
+        if !further_file::may_begin_in(self.reader.peek(length)?, at_least) {
             return Ok(None);
         }
         if is_possible {

@@ -60,9 +60,12 @@ struct Interface {
 }
 
 impl Pcapng {
+    /// The first bytes of a file, in either byte order.
+    pub const MAGIC: [u8; 4] = SECTION_HEADER.to_le_bytes();
+
     /// Whether a file starts like this, as far as its first four bytes tell.
     pub fn starts_with(magic: &[u8]) -> bool {
-        magic == SECTION_HEADER.to_le_bytes()
+        magic == Self::MAGIC
     }
 
     /// Whether these 12 bytes start a section.

@@ -1,6 +1,7 @@
 //! A buffered reader of which the next bytes can be seen before they are taken.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, BufRead, Read};
 
 use crate::error::ReadError;
@@ -12,6 +13,8 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// than one byte in one piece.
 pub(crate) struct PeekReader {
     input: Box<dyn Read + Send>,
+    /// Whether the input is a file, of which a read never waits for a writer.
+    is_file: bool,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -19,7 +22,22 @@ pub(crate) struct PeekReader {
 
 impl PeekReader {
     pub fn new(input: Box<dyn Read + Send>) -> Self {
-        Self { input, buffer: Vec::new(), start: 0, end: 0 }
+        Self { input, is_file: false, buffer: Vec::new(), start: 0, end: 0 }
+    }
+
+    /// Reads a regular file.
+    pub fn of_file(file: File) -> Self {
+        Self { is_file: true, ..Self::new(Box::new(file)) }
+    }
+
+    /// Reads what `decode` makes of what this returns.
+    pub fn decoded<R: Read + Send + 'static>(self, decode: impl FnOnce(Self) -> R) -> Self {
+        Self { is_file: self.is_file, ..Self::new(Box::new(decode(self))) }
+    }
+
+    /// Whether the input is a regular file: reading ahead never waits.
+    pub fn is_file(&self) -> bool {
+        self.is_file
     }
 
     /// The next `count` bytes without taking them; fewer only if the input ends.

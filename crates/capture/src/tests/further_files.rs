@@ -1,5 +1,7 @@
 //! Files that follow each other in one file or stream.
 
+use std::io::{self, Cursor, Read};
+
 use super::*;
 
 /// One frame of each file, at its sequence number in seconds.
@@ -105,6 +107,51 @@ fn a_file_after_a_torn_record_is_read_whole() {
             for cut in [1, 2, 3, 4, 5, 8, 9, 20] {
                 let both = [&one[..], &last[..last.len() - cut], &other, &other].concat();
                 check(&both, &[key(first), key(second), key(second)], None);
+            }
+        }
+    }
+}
+
+/// Returns a few bytes at a time, as a slow stream does.
+struct SlowReader(Cursor<Vec<u8>>);
+
+impl Read for SlowReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = buffer.len().min(7);
+        self.0.read(&mut buffer[..length])
+    }
+}
+
+/// The frames of a stream, and how it ended.
+fn read_stream(stream: impl Read + Send + 'static) -> (Vec<FrameKey>, Option<String>) {
+    let mut received = Vec::new();
+    let outcome = Capture::from_reader("stream", stream).and_then(|capture| {
+        capture.run(|frame| {
+            received.push((frame.time_us, frame.probe_request.sequence));
+            ControlFlow::Continue(())
+        })
+    });
+    (received, outcome.err().map(|error| error.to_string()))
+}
+
+#[test]
+fn what_follows_a_torn_record_does_not_depend_on_how_the_bytes_arrive() {
+    for (first, one) in files() {
+        let last = if one.starts_with(&[0x0a]) { &one[..] } else { &one[24..] };
+        for (second, other) in files() {
+            for cut in 1..=last.len().min(40) {
+                let both = [&one[..], &last[..last.len() - cut], &other, &other].concat();
+                let at_once = read_stream(Cursor::new(both.clone()));
+                let slowly = read_stream(SlowReader(Cursor::new(both)));
+                assert_eq!(at_once, slowly, "{first} before {second}, {cut} bytes cut");
+                // What is left of a record that is cut further can pass for a record.
+                if (2..=20).contains(&cut) {
+                    assert_eq!(
+                        at_once,
+                        (vec![key(first), key(second), key(second)], None),
+                        "{cut} bytes cut"
+                    );
+                }
             }
         }
     }
