@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use capture::Capture;
+use capture::{Capture, CaptureError};
 use dot11::{
     Capabilities, DeviceInfo, Element, Elements, LinkType, ProbeRequest, RequestedSsid, ShortText, Signature,
     decode,
@@ -93,6 +93,10 @@ pub fn check_file(bytes: &[u8]) {
 fn read_file(input: impl Read + Send + 'static) -> (u64, Result<(), String>) {
     let capture = match Capture::from_reader("fuzz", input) {
         Ok(capture) => capture,
+        // What an input is that is no capture file is told by what has arrived of it.
+        Err(CaptureError::NotACapture { .. } | CaptureError::OtherFormat { .. }) => {
+            return (0, Err(String::new()));
+        }
         Err(error) => return (0, Err(error.to_string())),
     };
     let counters = capture.counters();
