@@ -21,12 +21,8 @@ const FORBIDDEN: [(&str, &[&str]); 3] = [
 ];
 
 /// The only file or folder that may use a crate.
-const CRATES: [(&str, &str); 4] = [
-    ("sled", "crates/store/src/state/store"),
-    ("teloxide", "src/telegram"),
-    ("clap", "src/cli"),
-    ("toml", "src/config"),
-];
+const CRATES: [(&str, &str); 3] =
+    [("sled", "crates/store/src/state/store"), ("teloxide", "src/telegram"), ("clap", "src/cli")];
 
 /// The files with texts for chats: the views, and the table of commands with its help lines.
 const VIEWS: [&str; 3] = ["src/chat/views/", "src/chat/commands/mod.rs", "src/status/report.rs"];
