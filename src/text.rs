@@ -2,12 +2,17 @@
 //!
 //! Text that a stranger may have written (an SSID, a name, a reason) enters through [`printable`] or the `Display` of
 //! [`dot11::Ssid`], so it stays on its line. Markup is escaped here, on output.
+//!
+//! A time keeps the text that stands for it, in the configured zone. Where the server knows date-time entities, each reader
+//! sees it in their own zone and language, and ages stay correct.
 
 pub(crate) mod format;
 
-use std::fmt;
+use std::fmt::{self, Write};
+use std::time::Duration;
 
 use dot11::write_printable;
+use store::event::Timestamp;
 
 /// The longest message that Telegram accepts, in UTF-16 code units after parsing entities (Bot API, `sendMessage`).
 pub const MESSAGE_LIMIT: usize = 4096;
@@ -15,22 +20,121 @@ pub const MESSAGE_LIMIT: usize = 4096;
 /// The longest text from elsewhere that is shown, in characters before escaping.
 const ECHO_LENGTH: usize = 200;
 
+/// How far ahead a time may be that readers see in their own way (Bot API, "Date-time entity formatting").
+const TIME_ENTITY_HORIZON: Duration = Duration::from_secs(1098 * 86_400);
+
+/// How a reader's client shows a time, in the reader's own zone and language (Bot API, "Date-time entity formatting").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// How long ago it was, or how far ahead it is; the client keeps that up to date.
+    Relative,
+    /// The weekday, the date and the time of day, as far as they are wanted.
+    Absolute {
+        /// With the weekday.
+        weekday: bool,
+        /// With the date.
+        date: Option<TimeLength>,
+        /// With the time of day.
+        time: Option<TimeLength>,
+    },
+}
+
+/// How much of a date or a time of day is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeLength {
+    /// A date with a short month, a time of day without seconds.
+    Short,
+    /// A date with its month in full, a time of day with seconds.
+    Long,
+}
+
+/// The value of the attribute `format`.
+impl fmt::Display for TimeFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Absolute { weekday, date, time } = self else { return f.write_str("r") };
+        f.write_str(if *weekday { "w" } else { "" })?;
+        f.write_str(match date {
+            None => "",
+            Some(TimeLength::Short) => "d",
+            Some(TimeLength::Long) => "D",
+        })?;
+        f.write_str(match time {
+            None => "",
+            Some(TimeLength::Short) => "t",
+            Some(TimeLength::Long) => "T",
+        })
+    }
+}
+
+/// How times are written in Telegram's HTML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeMarkup {
+    /// As date-time entities, for servers that know them (Bot API 9.5); a time after `latest` as text.
+    Entities {
+        /// The latest time that may be an entity, in seconds since 1970.
+        latest: i64,
+    },
+    /// As text, for other servers.
+    Text,
+}
+
+impl TimeMarkup {
+    /// Entities in a message that is sent at `now`.
+    pub fn entities_at(now: Timestamp) -> Self {
+        Self::Entities { latest: unix_seconds(now.saturating_add(TIME_ENTITY_HORIZON)) }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    Bold,
+    Code,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
-    Plain(String),
-    Bold(String),
-    Code(String),
+struct Piece {
+    content: String,
+    style: Style,
+    /// The time that the content shows, in seconds since 1970, and its format. A piece of code has none.
+    time: Option<(i64, TimeFormat)>,
+    /// Whether it is left out where times are text.
+    needs_entities: bool,
 }
 
 impl Piece {
-    fn content(&self) -> &str {
-        match self {
-            Self::Plain(content) | Self::Bold(content) | Self::Code(content) => content,
+    fn new(content: impl fmt::Display, style: Style) -> Self {
+        Self { content: content.to_string(), style, time: None, needs_entities: false }
+    }
+
+    fn length(&self) -> usize {
+        utf16_length(&self.content)
+    }
+
+    fn push_html(&self, html: &mut String, times: TimeMarkup) {
+        let shown = self.time.filter(|(unix, _)| match times {
+            TimeMarkup::Entities { latest } => *unix <= latest,
+            TimeMarkup::Text => false,
+        });
+        if let Some((unix, format)) = shown {
+            // Writing to a String cannot fail.
+            let _ = write!(html, "<tg-time unix=\"{unix}\" format=\"{format}\">");
+        }
+        for c in self.content.chars() {
+            match c {
+                '<' => html.push_str("&lt;"),
+                '>' => html.push_str("&gt;"),
+                '&' => html.push_str("&amp;"),
+                _ => html.push(c),
+            }
+        }
+        if shown.is_some() {
+            html.push_str("</tg-time>");
         }
     }
 }
 
-/// A message: plain, bold and monospace pieces in a row.
+/// A message: plain, bold and monospace pieces and times in a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text(Vec<Piece>);
 
@@ -40,25 +144,30 @@ impl Text {
         Self::default().append(content)
     }
 
+    /// A time, which each reader sees in this format. `content` stands for it where that is not possible: on a terminal,
+    /// in old clients, and before 1970.
+    pub fn time(time: Timestamp, format: TimeFormat, content: impl fmt::Display) -> Self {
+        let unix = unix_seconds(time);
+        let time = (unix >= 0).then_some((unix, format));
+        Self(vec![Piece { time, ..Piece::new(content, Style::Plain) }])
+    }
+
     /// Adds plain text.
     #[must_use]
-    pub fn append(mut self, content: impl fmt::Display) -> Self {
-        self.0.push(Piece::Plain(content.to_string()));
-        self
+    pub fn append(self, content: impl fmt::Display) -> Self {
+        self.push(Piece::new(content, Style::Plain))
     }
 
     /// Adds bold text.
     #[must_use]
-    pub fn bold(mut self, content: impl fmt::Display) -> Self {
-        self.0.push(Piece::Bold(content.to_string()));
-        self
+    pub fn bold(self, content: impl fmt::Display) -> Self {
+        self.push(Piece::new(content, Style::Bold))
     }
 
     /// Adds text that can be copied with a tap.
     #[must_use]
-    pub fn code(mut self, content: impl fmt::Display) -> Self {
-        self.0.push(Piece::Code(content.to_string()));
-        self
+    pub fn code(self, content: impl fmt::Display) -> Self {
+        self.push(Piece::new(content, Style::Code))
     }
 
     /// Adds another text.
@@ -68,64 +177,88 @@ impl Text {
         self
     }
 
+    /// Adds another text, whose plain pieces become bold.
+    #[must_use]
+    pub fn bold_text(mut self, other: Self) -> Self {
+        self.0.extend(other.0.into_iter().map(|piece| match piece.style {
+            Style::Plain => Piece { style: Style::Bold, ..piece },
+            Style::Bold | Style::Code => piece,
+        }));
+        self
+    }
+
+    /// Adds another text that is left out where times are text: it would soon be wrong there.
+    #[must_use]
+    pub fn append_if_live(mut self, other: Self) -> Self {
+        self.0.extend(other.0.into_iter().map(|piece| Piece { needs_entities: true, ..piece }));
+        self
+    }
+
+    fn push(mut self, piece: Piece) -> Self {
+        self.0.push(piece);
+        self
+    }
+
     /// The text, cut to `limit` UTF-16 code units with an ellipsis. It is cut between two characters as a reader sees them.
     #[must_use]
     pub fn shortened(&self, limit: usize) -> Self {
         let mut space = limit;
         let mut kept = Vec::with_capacity(self.0.len());
         for piece in &self.0 {
-            let length = utf16_length(piece.content());
+            let length = piece.length();
             if length <= space {
                 space -= length;
                 kept.push(piece.clone());
                 continue;
             }
-            let cut = |content: &String| format!("{}…", beginning(content, space.saturating_sub(1)));
             if space > 0 {
-                kept.push(match piece {
-                    Piece::Plain(content) => Piece::Plain(cut(content)),
-                    Piece::Bold(content) => Piece::Bold(cut(content)),
-                    Piece::Code(content) => Piece::Code(cut(content)),
-                });
+                let content = format!("{}…", beginning(&piece.content, space.saturating_sub(1)));
+                kept.push(Piece { content, time: None, ..*piece });
             }
             break;
         }
         Self(kept)
     }
 
-    /// The length as Telegram counts it, in UTF-16 code units.
+    /// The length as Telegram counts it, in UTF-16 code units. A time counts as the text that stands for it.
     pub fn length(&self) -> usize {
-        self.0.iter().map(|piece| utf16_length(piece.content())).sum()
+        self.0.iter().map(Piece::length).sum()
+    }
+
+    /// Whether a time in it may be an entity.
+    pub fn has_times(&self) -> bool {
+        self.0.iter().any(|piece| piece.time.is_some())
     }
 
     /// The text in Telegram's HTML style (Bot API, "Formatting options").
-    pub fn to_html(&self) -> String {
+    pub fn to_html(&self, times: TimeMarkup) -> String {
         let mut html = String::new();
-        for piece in &self.0 {
-            let (open, close) = match piece {
-                Piece::Plain(_) => ("", ""),
-                Piece::Bold(_) => ("<b>", "</b>"),
-                Piece::Code(_) => ("<code>", "</code>"),
-            };
-            html.push_str(open);
-            for c in piece.content().chars() {
-                match c {
-                    '<' => html.push_str("&lt;"),
-                    '>' => html.push_str("&gt;"),
-                    '&' => html.push_str("&amp;"),
-                    _ => html.push(c),
-                }
+        let mut is_bold = false;
+        for piece in self.0.iter().filter(|piece| !piece.needs_entities || times != TimeMarkup::Text) {
+            let begins_bold = piece.style == Style::Bold;
+            if is_bold != begins_bold {
+                html.push_str(if begins_bold { "<b>" } else { "</b>" });
+                is_bold = begins_bold;
             }
-            html.push_str(close);
+            html.push_str(if piece.style == Style::Code { "<code>" } else { "" });
+            piece.push_html(&mut html, times);
+            html.push_str(if piece.style == Style::Code { "</code>" } else { "" });
         }
+        html.push_str(if is_bold { "</b>" } else { "" });
         html
     }
+}
+
+/// The full seconds since 1970.
+fn unix_seconds(time: Timestamp) -> i64 {
+    time.as_micros().div_euclid(1_000_000)
 }
 
 /// The text without markup, for a terminal.
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|piece| f.write_str(piece.content()))
+        let shown = self.0.iter().filter(|piece| !piece.needs_entities);
+        shown.map(|piece| &piece.content).try_for_each(|content| f.write_str(content))
     }
 }
 
@@ -184,13 +317,134 @@ pub fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn html_escapes_only_content() {
         let text = Text::plain("<b>&").bold("a<b").code("\"'");
-        assert_eq!(text.to_html(), "&lt;b&gt;&amp;<b>a&lt;b</b><code>\"'</code>");
+        assert_eq!(text.to_html(TimeMarkup::Text), "&lt;b&gt;&amp;<b>a&lt;b</b><code>\"'</code>");
         assert_eq!(text.to_string(), "<b>&a<b\"'");
+    }
+
+    fn at(unix: i64) -> Timestamp {
+        Timestamp::from_micros(unix * 1_000_000)
+    }
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn entities() -> TimeMarkup {
+        TimeMarkup::entities_at(at(NOW))
+    }
+
+    #[test]
+    fn formats_of_times_are_those_of_the_bot_api() {
+        let lengths = [None, Some(TimeLength::Short), Some(TimeLength::Long)];
+        let formats = [false, true].into_iter().flat_map(|weekday| {
+            lengths.into_iter().flat_map(move |date| {
+                lengths.map(|time| TimeFormat::Absolute { weekday, date, time }.to_string())
+            })
+        });
+        let formats: Vec<String> = formats.collect();
+        let expected = "|t|T|d|dt|dT|D|Dt|DT|w|wt|wT|wd|wdt|wdT|wD|wDt|wDT";
+        assert_eq!(formats.join("|"), expected);
+        assert_eq!(TimeFormat::Relative.to_string(), "r");
+    }
+
+    #[test]
+    fn only_times_that_telegram_accepts_are_entities() {
+        let latest = NOW + 1098 * 86_400;
+        for (unix, is_entity) in [
+            (i64::MIN / 2_000_000, false),
+            (-1, false),
+            (0, true),
+            (NOW, true),
+            (latest, true),
+            (latest + 1, false),
+            (i64::MAX / 2_000_000, false),
+        ] {
+            let html = Text::time(at(unix), TimeFormat::Relative, "then").to_html(entities());
+            assert_eq!(html.contains("<tg-time"), is_entity, "{unix} {html}");
+            assert!(html.contains("then"));
+        }
+    }
+
+    #[test]
+    fn bold_goes_around_times() {
+        let range = Text::time(at(1), TimeFormat::Relative, "<then>").append("–").code("&");
+        let text = Text::plain("a ").bold("b, ").bold_text(range.clone()).append("c");
+        assert_eq!(
+            text.to_html(entities()),
+            "a <b>b, <tg-time unix=\"1\" format=\"r\">&lt;then&gt;</tg-time>–</b><code>&amp;</code>c"
+        );
+        assert_eq!(text.to_html(TimeMarkup::Text), "a <b>b, &lt;then&gt;–</b><code>&amp;</code>c");
+        assert_eq!(text.to_string(), "a b, <then>–&c");
+        assert_eq!(text.length(), 14);
+        let live = Text::plain("a").append_if_live(range).append("b");
+        assert_eq!((live.to_string(), live.to_html(TimeMarkup::Text)), ("ab".to_owned(), "ab".to_owned()));
+        assert!(live.to_html(entities()).contains("&lt;then&gt;</tg-time>–"));
+    }
+
+    /// The text that HTML shows, if it is as Telegram demands: tags in pairs, times within nothing but bold text.
+    fn shown(html: &str) -> Option<String> {
+        let (mut shown, mut open, mut rest) = (String::new(), Vec::new(), html);
+        while let Some((before, tag)) = rest.split_once('<') {
+            let (tag, after) = tag.split_once('>')?;
+            shown.push_str(before);
+            rest = after;
+            match tag.strip_prefix('/') {
+                Some(closed) => (open.pop()? == closed).then_some(())?,
+                None => {
+                    let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
+                    let is_time = name == "tg-time" && attributes.starts_with("unix=\"");
+                    let is_valid = is_time || (["b", "code"].contains(&name) && attributes.is_empty());
+                    let is_in_place = open.is_empty() || (is_time && open == ["b"]);
+                    (is_valid && is_in_place).then_some(())?;
+                    open.push(name);
+                }
+            }
+        }
+        shown.push_str(rest);
+        let is_escaped = !shown.contains(['<', '>']);
+        (open.is_empty() && is_escaped)
+            .then(|| shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    }
+
+    proptest! {
+        #[test]
+        fn html_shows_each_text_as_it_is(
+            pieces in prop::collection::vec((any::<String>(), 0..6_u8, -3..NOW * 2), 0..8),
+            limit in 0..60_usize,
+        ) {
+            let text = pieces.iter().fold(Text::default(), |text, (content, kind, unix)| {
+                let time = || Text::time(at(*unix), TimeFormat::Relative, content);
+                match kind {
+                    0 => text.append(content),
+                    1 => text.bold(content),
+                    2 => text.code(content),
+                    3 => text.append_text(time()),
+                    4 => text.bold_text(time()),
+                    _ => text.append_if_live(time()),
+                }
+            });
+            for text in [text.shortened(limit), text] {
+                let all: String = text.0.iter().map(|piece| piece.content.as_str()).collect();
+                let needs_none = text.0.iter().filter(|piece| !piece.needs_entities);
+                let classic: String = needs_none.map(|piece| piece.content.as_str()).collect();
+                prop_assert_eq!(shown(&text.to_html(entities())), Some(all.clone()));
+                prop_assert_eq!(shown(&text.to_html(TimeMarkup::Text)), Some(classic.clone()));
+                prop_assert_eq!(text.to_string(), classic);
+                prop_assert_eq!(text.length(), utf16_length(&all));
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_time_is_no_entity() {
+        let text = Text::plain("at ").append_text(Text::time(at(1), TimeFormat::Relative, "four o'clock"));
+        assert!(text.shortened(15).has_times() && !text.shortened(14).has_times());
+        assert_eq!(text.shortened(8).to_html(entities()), "at four…");
     }
 
     #[test]

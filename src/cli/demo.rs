@@ -126,7 +126,7 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
         waiting
             .map(|(probe, alert)| {
                 let device = alerts::AlertDevice::of(&state, alert.source);
-                (probe, alerts::alert(alert, device, chat.zone()).text)
+                (probe, alerts::alert(alert, device, (Timestamp::now(), chat.zone())).text)
             })
             .collect()
     };

@@ -13,7 +13,7 @@ use store::state::Flood;
 
 use super::{RequestedWait, SourceState, SourceStatus, Status, TelegramProblem, UpdateConflict, WaitsWith};
 use crate::text::format::{
-    age, pluralize, reason, short_time, shown_bytes, shown_duration, shown_time, time_and_age,
+    age, live_age, pluralize, reason, short_time, shown_bytes, shown_duration, shown_time, time_and_age,
 };
 use crate::text::{Text, printable};
 use crate::vendor;
@@ -44,18 +44,19 @@ fn alerts(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = status
         .telegram_waits
         .iter()
-        .fold(text, |text, wait| text.append(format_args!("\n⏳ {}", requested_wait(wait, zone))));
+        .fold(text, |text, wait| text.append("\n⏳ ").append_text(requested_wait(wait, zone)));
     let text = status.telegram_problems.iter().fold(text, |text, problem| {
-        text.append(format_args!("\n⚠️ {}; {}", problem.summary(zone), problem.remedy()))
+        let text = text.append("\n⚠️ ").append_text(problem.summary(zone));
+        text.append(format_args!("; {}", problem.remedy()))
     });
     match status.flood.filter(|flood| now.abs_diff(flood.last) < SHOWN_FLOOD) {
-        Some(found) => text.append(format_args!("\n{}", flood(&found, now, zone))),
+        Some(found) => text.append("\n").append_text(flood(&found, now, zone)),
         None => text,
     }
 }
 
 /// What the bot waits with because Telegram asked for it, and until when.
-pub fn requested_wait(wait: &RequestedWait, zone: Tz) -> String {
+pub fn requested_wait(wait: &RequestedWait, zone: Tz) -> Text {
     let what = match wait.with {
         WaitsWith::Updates => "no messages are received",
         WaitsWith::Alerts(_) => "no alerts are sent to a chat",
@@ -63,34 +64,26 @@ pub fn requested_wait(wait: &RequestedWait, zone: Tz) -> String {
     };
     let until = shown_time(wait.until, zone);
     let [asked, waits] = [wait.asked_seconds, wait.wait_seconds].map(Duration::from_secs).map(shown_duration);
-    match wait.asked_seconds > wait.wait_seconds {
-        true => {
-            format!("Telegram asked for {asked}, more than the bot waits: {what} for {waits}, until {until}")
-        }
-        false => format!("Telegram asked to wait: {what} until {until}"),
-    }
+    let text = match wait.asked_seconds > wait.wait_seconds {
+        true => format!("Telegram asked for {asked}, more than the bot waits: {what} for {waits}, until "),
+        false => format!("Telegram asked to wait: {what} until "),
+    };
+    Text::plain(text).append_text(until)
 }
 
 impl TelegramProblem {
     /// The problem as a sentence, with times in `zone`.
-    pub fn summary(&self, zone: Tz) -> String {
+    pub fn summary(&self, zone: Tz) -> Text {
         match self {
-            Self::ChatRefuses { since, reason, .. } => format!(
-                "A chat takes no alerts since {}, so they wait. Telegram says: {}",
-                shown_time(*since, zone),
-                printable(reason)
-            ),
-            Self::UpdateConflict { by, since, times } => format!(
-                "{}: {} since {}",
-                by.summary(),
-                pluralize(u64::from(*times), "time", "times"),
-                shown_time(*since, zone)
-            ),
-            Self::ChatBlocks { since, reason, .. } => format!(
-                "A chat gets no alerts since {}, because it blocked the bot or is gone: {}",
-                shown_time(*since, zone),
-                printable(reason)
-            ),
+            Self::ChatRefuses { since, reason, .. } => Text::plain("A chat takes no alerts since ")
+                .append_text(shown_time(*since, zone))
+                .append(format_args!(", so they wait. Telegram says: {}", printable(reason))),
+            Self::UpdateConflict { by, since, times } => Text::plain(by.summary())
+                .append(format_args!(": {} since ", pluralize(u64::from(*times), "time", "times")))
+                .append_text(shown_time(*since, zone)),
+            Self::ChatBlocks { since, reason, .. } => Text::plain("A chat gets no alerts since ")
+                .append_text(shown_time(*since, zone))
+                .append(format_args!(", because it blocked the bot or is gone: {}", printable(reason))),
         }
     }
 
@@ -135,17 +128,21 @@ impl UpdateConflict {
 }
 
 /// A flood of invented addresses: since when, or from when to when, and how fast.
-pub fn flood(flood: &Flood, now: Timestamp, zone: Tz) -> String {
+pub fn flood(flood: &Flood, now: Timestamp, zone: Tz) -> Text {
     let time = |time| short_time(time, now, zone);
     let when = match flood.is_over(now) {
-        true => format!("from {} to {}", time(flood.since), time(flood.last)),
-        false => format!("since {}", time(flood.since)),
+        true => Text::plain("from ")
+            .append_text(time(flood.since))
+            .append(" to ")
+            .append_text(time(flood.last).append_text(live_age(flood.last, now))),
+        false => Text::plain("since ").append_text(time(flood.since)),
     };
     let rate = match flood.per_minute() {
         count @ ..60 => format!("{count} per minute"),
         count => format!("{} per second", (count + 30) / 60),
     };
-    format!("🌊 Flood of invented addresses {when}, about {rate}")
+    let text = Text::plain("🌊 Flood of invented addresses ").append_text(when);
+    text.append(format_args!(", about {rate}"))
 }
 
 fn program(status: &Status, now: Timestamp, zone: Tz) -> Text {
@@ -167,7 +164,7 @@ fn program(status: &Status, now: Timestamp, zone: Tz) -> Text {
         count => text.append(format_args!("\n⚠️ Lines missing in the service's own log: {count}")),
     };
     match &status.clock_doubt {
-        Some(doubt) => text.append(format_args!("\n⏰ {}", clock_doubt(doubt, zone))),
+        Some(doubt) => text.append("\n⏰ ").append_text(clock_doubt(doubt, zone)),
         None => text,
     }
 }
@@ -180,26 +177,33 @@ fn time_zone(text: Text, status: &Status) -> Text {
 }
 
 /// That the machine's clock is in doubt, since when, and what helps.
-pub fn clock_doubt(doubt: &ClockDoubt, zone: Tz) -> String {
+pub fn clock_doubt(doubt: &ClockDoubt, zone: Tz) -> Text {
     let [since, machine] = [doubt.since, doubt.machine].map(|time| shown_time(time, zone));
     let meanwhile = match doubt.is_estimate {
         true => "nobody knows for how long the machine was off, so times are estimates",
         false => "time goes on without it, and nothing is deleted because of its age",
     };
-    format!(
-        "The machine's clock is in doubt since {since}: it says {machine}. Until it is right, {meanwhile}. Set it from the \
-         network (timedatectl set-ntp true). If it is right already: /clock right"
-    )
+    Text::plain("The machine's clock is in doubt since ")
+        .append_text(since)
+        .append(": it says ")
+        .append_text(machine)
+        .append(format_args!(
+            ". Until it is right, {meanwhile}. Set it from the network (timedatectl set-ntp true). If it is right already: \
+             /clock right"
+        ))
 }
 
 /// That old events will be deleted, from when on, and how to stop that.
-pub fn pending_deletion(pending: &PendingDeletion, zone: Tz) -> String {
+pub fn pending_deletion(pending: &PendingDeletion, zone: Tz) -> Text {
     let [oldest, before, starts] =
         [pending.oldest, pending.before, pending.starts].map(|time| shown_time(time, zone));
-    format!(
-        "The log of {oldest} to {before} is older than retention.log_days. From {starts} on it is deleted, a day's worth \
-         an hour. To stop that: /history keep"
-    )
+    Text::plain("The log of ")
+        .append_text(oldest)
+        .append(" to ")
+        .append_text(before)
+        .append(" is older than retention.log_days. From ")
+        .append_text(starts)
+        .append(" on it is deleted, a day's worth an hour. To stop that: /history keep")
 }
 
 /// The date of the registry, with its age.
@@ -219,11 +223,11 @@ fn sources(text: Text, sources: &[SourceStatus], now: Timestamp) -> Text {
     }
     let lines = sources.iter().map(|source| {
         let last_frame = match source.last_frame {
-            Some(time) => format!("last frame {}", age(time, now)),
-            None => "no frame yet".to_owned(),
+            Some(time) => Text::plain("last frame ").append_text(age(time, now)),
+            None => Text::plain("no frame yet"),
         };
         let text = Text::plain(format_args!("{}: {}", printable(&source.name), condition(source)));
-        let text = text.append(format_args!("\n   {last_frame}"));
+        let text = text.append("\n   ").append_text(last_frame);
         let text = match frames(source) {
             counts if counts.is_empty() => text,
             counts => text.append(format_args!("\n   {}", counts.join(", "))),
@@ -270,9 +274,10 @@ fn capture_section(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Tex
         .append("\n\n")
         .bold("📡 Captured")
         .append(format_args!("\nProbes: {} ({} for any network)", status.probes, status.wildcard_probes))
-        .append(match status.last_probe {
-            Some(time) => format!("\nLast probe: {}", time_and_age(time, now, zone)),
-            None => "\nLast probe: none yet".to_owned(),
+        .append("\nLast probe: ")
+        .append_text(match status.last_probe {
+            Some(time) => time_and_age(time, now, zone),
+            None => Text::plain("none yet"),
         })
         .append(format_args!("\nAddresses: {} ({} random)", status.addresses, status.random_addresses));
     let text = match status.devices.at_least {
@@ -302,7 +307,7 @@ fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
         None => text,
     };
     let text = match status.log.and_then(|log| log.oldest) {
-        Some(oldest) => text.append(format_args!("\nSince: {}", time_and_age(oldest, now, zone))),
+        Some(oldest) => text.append("\nSince: ").append_text(time_and_age(oldest, now, zone)),
         None => text,
     };
     let text = match status.thinned_probes {
@@ -317,7 +322,7 @@ fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
         count => text.append(format_args!("\n⚠️ Events lost from the log: {count}")),
     };
     match &status.pending_deletion {
-        Some(pending) => text.append(format_args!("\n🗑 {}", pending_deletion(pending, zone))),
+        Some(pending) => text.append("\n🗑 ").append_text(pending_deletion(pending, zone)),
         None => text,
     }
 }

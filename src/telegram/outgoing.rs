@@ -17,7 +17,7 @@ use teloxide::types::{
 use tracing::error;
 
 use crate::chat::{Button, File, Reply};
-use crate::text::{MESSAGE_LIMIT, Text};
+use crate::text::{MESSAGE_LIMIT, Text, TimeMarkup};
 
 /// The longest caption, in UTF-16 code units after entities are parsed (Bot API, `sendPhoto`, `caption`).
 const CAPTION_LIMIT: usize = 1024;
@@ -225,7 +225,7 @@ pub(super) fn telegram_id(chat: ChatId) -> teloxide::types::ChatId {
 }
 
 fn html(text: &Text, limit: usize) -> String {
-    text.shortened(limit).to_html()
+    text.shortened(limit).to_html(TimeMarkup::Text)
 }
 
 /// The caption of a file; `None` if the text is empty.

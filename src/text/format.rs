@@ -2,10 +2,24 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use chrono_tz::Tz;
 use store::event::{GroupId, Timestamp};
 
-use super::{MESSAGE_LIMIT, Text, printable, utf16_length};
+use super::{MESSAGE_LIMIT, Text, TimeFormat, TimeLength, printable, utf16_length};
+
+/// The formats of times in the texts. Readers with another zone may have another day, so a time that may be of a day before
+/// has its weekday.
+const DAY_AND_TIME: TimeFormat =
+    TimeFormat::Absolute { weekday: true, date: Some(TimeLength::Short), time: Some(TimeLength::Long) };
+const WEEKDAY_AND_TIME: TimeFormat =
+    TimeFormat::Absolute { weekday: true, date: None, time: Some(TimeLength::Long) };
+pub(crate) const SHORT_TIME: TimeFormat =
+    TimeFormat::Absolute { weekday: false, date: None, time: Some(TimeLength::Short) };
+pub(crate) const WEEKDAY_AND_SHORT_TIME: TimeFormat =
+    TimeFormat::Absolute { weekday: true, date: None, time: Some(TimeLength::Short) };
+pub(crate) const DAY_AND_SHORT_TIME: TimeFormat =
+    TimeFormat::Absolute { weekday: true, date: Some(TimeLength::Short), time: Some(TimeLength::Short) };
 
 /// A phone that has no name.
 pub(crate) fn phone(id: GroupId) -> String {
@@ -13,32 +27,35 @@ pub(crate) fn phone(id: GroupId) -> String {
 }
 
 /// `time` in the zone.
-pub(crate) fn shown_time(time: Timestamp, zone: Tz) -> String {
-    time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
+pub(crate) fn shown_time(time: Timestamp, zone: Tz) -> Text {
+    Text::time(time, DAY_AND_TIME, local(time, zone).format("%Y-%m-%d %H:%M:%S %Z"))
 }
 
 /// `time` in the zone, without its date.
-pub(crate) fn time_of_day(time: Timestamp, zone: Tz) -> String {
-    time.to_utc().with_timezone(&zone).format("%H:%M").to_string()
+pub(crate) fn time_of_day(time: Timestamp, zone: Tz) -> Text {
+    Text::time(time, SHORT_TIME, local(time, zone).format("%H:%M"))
 }
 
-/// `time` for a line of a list: without the date if it is today, with the weekday if within the last seven days.
-pub(crate) fn short_time(time: Timestamp, now: Timestamp, zone: Tz) -> String {
-    let [then, now] = [time, now].map(|time| time.to_utc().with_timezone(&zone));
-    let days = (now.date_naive() - then.date_naive()).num_days();
-    let format = match days {
-        0 => "%H:%M:%S",
-        1..7 => "%a %H:%M:%S",
-        _ => "%Y-%m-%d %H:%M:%S",
+/// `time` for a line of a list: without the date if it is today, with the weekday if within the last seven days. A reader
+/// in another zone, who may have another day, always sees the weekday.
+pub(crate) fn short_time(time: Timestamp, now: Timestamp, zone: Tz) -> Text {
+    let [then, today] = [time, now].map(|time| local(time, zone));
+    let days = (today.date_naive() - then.date_naive()).num_days();
+    let (format, shown) = match days {
+        0 => (WEEKDAY_AND_TIME, "%H:%M:%S"),
+        1..7 => (WEEKDAY_AND_TIME, "%a %H:%M:%S"),
+        _ => (DAY_AND_TIME, "%Y-%m-%d %H:%M:%S"),
     };
-    then.format(format).to_string()
+    Text::time(time, format, then.format(shown))
 }
 
 /// How long before `now` a time was, in its largest unit.
-pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
+pub(crate) fn age(time: Timestamp, now: Timestamp) -> Text {
+    if !time.is_possible_at(now) {
+        return Text::plain("at an unknown time");
+    }
     let seconds = if time < now { now.abs_diff(time).as_secs() } else { 0 };
-    match seconds {
-        _ if !time.is_possible_at(now) => "at an unknown time".to_owned(),
+    let shown = match seconds {
         0..5 => "just now".to_owned(),
         5..100 => format!("{seconds} s ago"),
         100..6_000 => format!("{} min ago", seconds / 60),
@@ -48,15 +65,33 @@ pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
         // Twelve in 365 days.
         5_270_400..63_072_000 => format!("{} months ago", seconds / 2_628_000),
         _ => format!("{} years ago", seconds / 31_536_000),
-    }
+    };
+    Text::time(time, TimeFormat::Relative, shown)
 }
 
 /// How long before `now` a time was, with the time itself.
-pub(crate) fn time_and_age(time: Timestamp, now: Timestamp, zone: Tz) -> String {
+pub(crate) fn time_and_age(time: Timestamp, now: Timestamp, zone: Tz) -> Text {
     match time.is_possible_at(now) {
-        true => format!("{} ({})", age(time, now), shown_time(time, zone)),
+        true => age(time, now).append(" (").append_text(shown_time(time, zone)).append(")"),
         false => age(time, now),
     }
+}
+
+/// How long before `now` a time was, in parentheses, to follow the time itself where the age stays correct.
+pub(crate) fn live_age(time: Timestamp, now: Timestamp) -> Text {
+    match time.is_possible_at(now) {
+        true => Text::default().append_if_live(Text::plain(" (").append_text(age(time, now)).append(")")),
+        false => Text::default(),
+    }
+}
+
+/// `time` in the zone, as evidence: with its age where that stays correct.
+pub(crate) fn time_of_event(time: Timestamp, now: Timestamp, zone: Tz) -> Text {
+    shown_time(time, zone).append_text(live_age(time, now))
+}
+
+pub(crate) fn local(time: Timestamp, zone: Tz) -> DateTime<Tz> {
+    time.to_utc().with_timezone(&zone)
 }
 
 /// A duration in its two largest units.
@@ -115,11 +150,14 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::TimeMarkup;
 
     #[test]
     fn ages_have_their_largest_unit() {
         let now = Timestamp::from_micros(1_795_341_600_000_000);
-        let ago = |seconds: i64| age(Timestamp::from_micros(now.as_micros() - seconds * 1_000_000), now);
+        let ago = |seconds: i64| {
+            age(Timestamp::from_micros(now.as_micros() - seconds * 1_000_000), now).to_string()
+        };
         let day = 86_400;
         for (seconds, shown) in [
             (-day, "at an unknown time"),
@@ -157,7 +195,7 @@ mod tests {
             ("2026-11-15T22:59:59Z", "2026-11-15 23:59:59"),
             ("2026-11-23T12:00:00Z", "2026-11-23 13:00:00"),
         ] {
-            assert_eq!(short_time(at(time), now, Tz::Europe__Berlin), shown, "{time}");
+            assert_eq!(short_time(at(time), now, Tz::Europe__Berlin).to_string(), shown, "{time}");
         }
     }
 
@@ -166,11 +204,33 @@ mod tests {
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         let now = at(1_800_000_000);
         for time in [at(0), at(946_684_799), at(-5), at(1_800_000_061), at(4_294_967_295)] {
-            assert_eq!(time_and_age(time, now, Tz::UTC), "at an unknown time");
+            assert_eq!(time_and_age(time, now, Tz::UTC), Text::plain("at an unknown time"));
+            assert_eq!(live_age(time, now), Text::default());
         }
-        assert_eq!(time_and_age(at(946_684_800), now, Tz::UTC), "27 years ago (2000-01-01 00:00:00 UTC)");
-        assert_eq!(age(at(1_800_000_060), now), "just now");
-        assert_eq!(age(at(5), at(20)), "15 s ago", "a clock that is not set");
+        let shown = time_and_age(at(946_684_800), now, Tz::UTC).to_string();
+        assert_eq!(shown, "27 years ago (2000-01-01 00:00:00 UTC)");
+        assert_eq!(age(at(1_800_000_060), now).to_string(), "just now");
+        assert_eq!(age(at(5), at(20)).to_string(), "15 s ago", "a clock that is not set");
+    }
+
+    #[test]
+    fn a_reader_sees_times_in_their_own_way() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000 + 999_999);
+        let (then, now, zone) = (at(1_795_341_600), at(1_795_341_840), Tz::Europe__Berlin);
+        let html = |text: Text| text.to_html(TimeMarkup::entities_at(now));
+        let tag = |format: &str, shown: &str| {
+            format!("<tg-time unix=\"1795341600\" format=\"{format}\">{shown}</tg-time>")
+        };
+        let shown = tag("wdT", "2026-11-22 11:00:00 CET");
+        assert_eq!(html(shown_time(then, zone)), shown);
+        assert_eq!(html(time_of_day(then, zone)), tag("t", "11:00"));
+        assert_eq!(html(short_time(then, now, zone)), tag("wT", "11:00:00"));
+        assert_eq!(html(age(then, now)), tag("r", "4 min ago"));
+        assert_eq!(html(time_and_age(then, now, zone)), format!("{} ({shown})", tag("r", "4 min ago")));
+        let event = time_of_event(then, now, zone);
+        assert_eq!(event.to_string(), "2026-11-22 11:00:00 CET");
+        assert_eq!(event.to_html(TimeMarkup::Text), "2026-11-22 11:00:00 CET");
+        assert_eq!(html(event), format!("{shown} ({})", tag("r", "4 min ago")));
     }
 
     #[test]

@@ -353,7 +353,7 @@ fn alerts_name_the_phone() {
     let alert = |conversation: &Conversation| {
         let state = conversation.running.handle.state();
         let (_, alert) = state.alerts().waiting_for(CHATS[0]).next().unwrap();
-        words::alert(alert, words::AlertDevice::of(&state, alert.source), ZONE)
+        words::alert(alert, words::AlertDevice::of(&state, alert.source), (alert.time, ZONE))
     };
     let shown = alert(&conversation);
     insta::assert_snapshot!(masked(&shown.text.to_string()).replace(&phone.to_string(), "[phone]"));
@@ -485,7 +485,9 @@ fn a_followed_phone_arrives_with_another_address() {
     conversation.record([frame(0, random(101), "", 900, SCATTERING)]);
     let state = conversation.running.handle.state();
     let (_, alert) = state.alerts().waiting_for(CHATS[0]).next().unwrap();
-    let shown = words::alert(alert, words::AlertDevice::of(&state, alert.source), ZONE).text.to_string();
+    let shown = words::alert(alert, words::AlertDevice::of(&state, alert.source), (alert.time, ZONE))
+        .text
+        .to_string();
     drop(state);
     let arrived = format!("phone {phone} (random address {}) has arrived after ", random(101));
     assert!(shown.contains(&arrived), "{shown}");

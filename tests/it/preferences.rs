@@ -78,7 +78,7 @@ impl Conversation {
         self.receive(VAN, ssid);
         let state = self.running.handle.state();
         let (_, alert) = state.alerts().waiting_for(OWNER).next().unwrap();
-        words::alert(alert, None.into(), ZONE)
+        words::alert(alert, None.into(), (alert.time, ZONE))
     }
 
     /// The networks that are marked as watched in a chat's table.

@@ -146,7 +146,8 @@ impl Folded {
 
     fn last_text(&self) -> String {
         let alerts = self.alerts();
-        words::alert(alerts.last().unwrap(), None.into(), chrono_tz::Tz::UTC).text.to_string()
+        let alert = alerts.last().unwrap();
+        words::alert(alert, None.into(), (alert.time, chrono_tz::Tz::UTC)).text.to_string()
     }
 }
 
@@ -218,12 +219,9 @@ fn the_networks_of_an_alert_are_bounded() {
     let alerts: Vec<usize> = folded.alerts().iter().map(|alert| alert.matches().count()).collect();
     assert_eq!(alerts.iter().sum::<usize>(), 80);
     assert!(alerts.iter().all(|count| *count <= MATCHES_PER_ALERT), "{alerts:?}");
-    assert!(
-        folded
-            .alerts()
-            .iter()
-            .all(|alert| { words::alert(alert, None.into(), chrono_tz::Tz::UTC).text.length() < 4096 })
-    );
+    assert!(folded.alerts().iter().all(|alert| {
+        words::alert(alert, None.into(), (alert.time, chrono_tz::Tz::UTC)).text.length() < 4096
+    }));
     assert_eq!(folded.state.networks().len(), 80);
 }
 

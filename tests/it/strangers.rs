@@ -231,7 +231,7 @@ fn a_doorbell_rings_once_in_a_visit_and_says_when_the_stranger_has_left() {
     assert_eq!(folded.presences(), expected);
     let waiting = folded.state.alerts().waiting_for(CHAT_ID);
     let texts: Vec<String> = waiting
-        .map(|(_, alert)| words::alert(alert, None.into(), chrono_tz::Tz::UTC).text.to_string())
+        .map(|(_, alert)| words::alert(alert, None.into(), (alert.time, chrono_tz::Tz::UTC)).text.to_string())
         .collect();
     let near = format!(
         "📣 A stranger is near: {FIXED}, since 1970-01-01 00:00:00 UTC\nWhy it is a stranger: a device that I do not \
@@ -255,7 +255,7 @@ fn an_alert_about_a_second_visit_says_when_the_device_was_first_seen() {
         let waiting = folded.state.alerts().waiting_for(CHAT_ID);
         let device = words::AlertDevice::of(&folded.state, fixed());
         waiting.last().is_some_and(|(_, alert)| {
-            let alert = words::alert(alert, device, chrono_tz::Tz::UTC).text.to_string();
+            let alert = words::alert(alert, device, (alert.time, chrono_tz::Tz::UTC)).text.to_string();
             assert!(alert.contains(text), "{alert}");
             true
         })

@@ -38,7 +38,7 @@ impl Chat {
             (Err(_), None) => return Reply::default(),
         };
         match self.visitors(chat, ReplyKind::Text, range, progress).await {
-            Ok((list, _)) => texts::visitors(&list, self.zone),
+            Ok((list, _)) => texts::visitors(&list, (now, self.zone)),
             Err(reply) => reply,
         }
     }

@@ -145,21 +145,20 @@ pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
     let text = Text::default().bold("👥 Chats with access").list(chats.iter().map(|listed| {
         let role = if listed.role == Role::Owner { ", owner" } else { "" };
         let since = match listed.since {
-            Some(since) => format!(", since {}", shown_time(since, zone)),
-            None => ", from the configuration".to_owned(),
+            Some(since) => Text::plain(", since ").append_text(shown_time(since, zone)),
+            None => Text::plain(", from the configuration"),
         };
         let name = listed.name.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
         let problem = match &listed.problem {
-            Some(ChatProblem::Blocked(since)) => format!(
-                "\n   🚫 blocks the bot or is gone since {}: alerts are dropped until it writes",
-                shown_time(*since, zone)
-            ),
+            Some(ChatProblem::Blocked(since)) => Text::plain("\n   🚫 blocks the bot or is gone since ")
+                .append_text(shown_time(*since, zone))
+                .append(": alerts are dropped until it writes"),
             Some(ChatProblem::Refused(reason)) => {
-                format!("\n   ⚠️ takes no alerts, so they wait: {}", printable(reason))
+                Text::plain(format_args!("\n   ⚠️ takes no alerts, so they wait: {}", printable(reason)))
             }
-            None => String::new(),
+            None => Text::default(),
         };
-        Text::plain(name).code(listed.chat).append(format_args!("{role}{since}{problem}"))
+        Text::plain(name).code(listed.chat).append(role).append_text(since).append_text(problem)
     }));
     if chats.iter().all(|listed| listed.since.is_some()) {
         return text;

@@ -17,7 +17,9 @@ use crate::chat::message::{Button, Reply};
 use crate::chat::model::phone::phone_label;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::status;
-use crate::text::format::{pluralize, short_time, shown_duration, shown_time, time_of_day};
+use crate::text::format::{
+    live_age, pluralize, short_time, shown_duration, shown_time, time_of_day, time_of_event,
+};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 use crate::vendor::{self, Vendor};
 pub use digest::{Digest, Rest, burst_headline, digest, quiet_headline};
@@ -75,7 +77,9 @@ impl<'a> From<Option<&'a str>> for AlertDevice<'a> {
 pub type PendingAlert<'a> = (Offset, &'a Alert, AlertDevice<'a>);
 
 /// A single alert.
-pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
+pub fn alert(alert: &Alert, device: AlertDevice<'_>, (now, zone): (Timestamp, Tz)) -> Reply {
+    let event = |time| time_of_event(time, now, zone);
+    let since = |first| shown_time(first, zone);
     let source = alert.source;
     let device_with_address = match (device.name, device.phone) {
         (Some(name), _) => format!("MAC address {source} ({})", printable(name)),
@@ -83,54 +87,54 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
         (None, None) if source.is_random() => format!("MAC address {source} (random address)"),
         (None, None) => format!("MAC address {source}"),
     };
-    let at = format!("At {} {device_with_address}", shown_time(alert.time, zone));
+    let seen =
+        Text::plain("📣 At ").append_text(event(alert.time)).append(format_args!(" {device_with_address}"));
     let mut text = match (&alert.presence, &alert.watch_match) {
         (Some(Presence::Left { last_seen }), _) => Text::plain(format_args!(
-            "📣 {}{} has left: it was last seen at {}",
+            "📣 {}{} has left: it was last seen at ",
             device.shown(source),
-            device.label().map_or(String::new(), |_| format!(" ({source})")),
-            shown_time(*last_seen, zone)
-        )),
+            device.label().map_or(String::new(), |_| format!(" ({source})"))
+        ))
+        .append_text(event(*last_seen)),
         (Some(Presence::Arrived { silent_seconds }), _) => {
-            Text::plain(format_args!("📣 {at} has arrived{}", after_silence(*silent_seconds)))
+            seen.append(format_args!(" has arrived{}", after_silence(*silent_seconds)))
         }
-        (Some(Presence::Stranger { phone, reason, near_since }), _) => Text::plain(format_args!(
-            "📣 A stranger is near: {}, since {}\nWhy it is a stranger: {}",
-            visitor(*phone, source, device),
-            shown_time(*near_since, zone),
-            stranger_reason(*reason, *near_since, device, |first| shown_time(first, zone))
-        )),
+        (Some(Presence::Stranger { phone, reason, near_since }), _) => {
+            Text::plain(format_args!("📣 A stranger is near: {}, since ", visitor(*phone, source, device)))
+                .append_text(event(*near_since))
+                .append("\nWhy it is a stranger: ")
+                .append_text(stranger_reason(*reason, *near_since, device, since))
+        }
         (Some(Presence::StrangerStays { phone, reason, near_since, strongest_dbm }), _) => {
-            Text::plain(format_args!(
-                "📣 A stranger is near: {}, since {}\nStill here at {}, after {}{}\nWhy it is a stranger: {}",
-                visitor(*phone, source, device),
-                shown_time(*near_since, zone),
-                time_of_day(alert.time, zone),
-                shown_duration(alert.time.abs_diff(*near_since)),
-                strongest(*strongest_dbm),
-                stranger_reason(*reason, *near_since, device, |first| shown_time(first, zone))
-            ))
+            let stay = shown_duration(alert.time.abs_diff(*near_since));
+            Text::plain(format_args!("📣 A stranger is near: {}, since ", visitor(*phone, source, device)))
+                .append_text(event(*near_since))
+                .append("\nStill here at ")
+                .append_text(time_of_day(alert.time, zone))
+                .append(format_args!(", after {stay}{}\nWhy it is a stranger: ", strongest(*strongest_dbm)))
+                .append_text(stranger_reason(*reason, *near_since, device, since))
         }
         (Some(Presence::StrangerLeft { phone, first, last_seen, visit }), _) => {
-            let since = visit.as_ref().map_or(*first, |visit| visit.near_since);
+            let near_since = visit.as_ref().map_or(*first, |visit| visit.near_since);
             let text = Text::plain(format_args!(
-                "📣 A stranger was near: {}, since {}\nLeft at {} after {}",
-                visitor(*phone, source, device),
-                shown_time(since, zone),
-                time_of_day(*last_seen, zone),
-                shown_duration(last_seen.abs_diff(since))
+                "📣 A stranger was near: {}, since ",
+                visitor(*phone, source, device)
             ));
+            let text = text
+                .append_text(since(near_since))
+                .append("\nLeft at ")
+                .append_text(time_of_day(*last_seen, zone))
+                .append_text(live_age(*last_seen, now))
+                .append(format_args!(" after {}", shown_duration(last_seen.abs_diff(near_since))));
             match visit {
-                Some(EndedVisit { reason, strongest_dbm, .. }) => text.append(format_args!(
-                    "{}\nWhy it was a stranger: {}",
-                    strongest(*strongest_dbm),
-                    stranger_reason(*reason, since, device, |first| shown_time(first, zone))
-                )),
+                Some(EndedVisit { reason, strongest_dbm, .. }) => text
+                    .append(format_args!("{}\nWhy it was a stranger: ", strongest(*strongest_dbm)))
+                    .append_text(stranger_reason(*reason, near_since, device, since)),
                 None => text,
             }
         }
-        (None, Some(watch_match)) => Text::plain(format_args!("📣 {at} {}", looked_for(watch_match))),
-        (None, None) => Text::plain(format_args!("📣 {at} was seen")),
+        (None, Some(watch_match)) => seen.append(format_args!(" {}", looked_for(watch_match))),
+        (None, None) => seen.append(" was seen"),
     };
     if let Some(watch_match) = &alert.watch_match {
         if alert.presence.is_some() {
@@ -165,12 +169,12 @@ fn stranger_reason(
     reason: StrangerReason,
     near_since: Timestamp,
     device: AlertDevice<'_>,
-    shown: impl Fn(Timestamp) -> String,
-) -> String {
+    shown: impl Fn(Timestamp) -> Text,
+) -> Text {
     let is_earlier = |first: &Timestamp| *first < near_since && first.abs_diff(near_since) > OUT_OF_RANGE;
     match device.first_seen.filter(is_earlier) {
         Some(first) if reason == StrangerReason::NeverSeen => strangers::new_device(shown(first)),
-        _ => strangers::reason(reason),
+        _ => Text::plain(strangers::reason(reason)),
     }
 }
 
@@ -301,31 +305,32 @@ pub fn overflow(
 ) -> Text {
     // The message of a flood is edited: it may stand before alerts that came later.
     let lead = if flood.is_some() { "📣" } else { "📣 … and" };
-    let mut text = format!("{lead} {}", pluralize(overflow.count(), "more alert", "more alerts"));
+    let mut text =
+        Text::plain(format_args!("{lead} {}", pluralize(overflow.count(), "more alert", "more alerts")));
     let networks = overflow.networks();
     if networks > 0 {
         let at_least = if networks < OVERFLOW_NETWORK_LIMIT as u64 { "" } else { "at least " };
-        text += &format!(", for {at_least}{}", pluralize(networks, "network", "networks"));
+        text = text.append(format_args!(", for {at_least}{}", pluralize(networks, "network", "networks")));
     }
     if !known.is_empty() {
-        text += &format!(", among them {}", enumeration(known, NAMED_IN_SUMMARY));
+        text = text.append(format_args!(", among them {}", enumeration(known, NAMED_IN_SUMMARY)));
     }
-    text += ": too many at once, or too old, to send one by one. Every probe is recorded.";
-    if let Some(flood) = flood {
-        text += &format!("\n{}", status::flood(flood, now, zone));
+    let text = text.append(": too many at once, or too old, to send one by one. Every probe is recorded.");
+    match flood {
+        Some(flood) => text.append("\n").append_text(status::flood(flood, now, zone)),
+        None => text,
     }
-    Text::plain(text)
 }
 
 /// The message about a flood during which no alert was too many. `flood` is it, unless a later one is known.
 pub fn flood(since: Timestamp, flood: Option<&Flood>, (now, zone): (Timestamp, Tz)) -> Text {
-    Text::plain(match flood {
-        Some(flood) => format!(
-            "{}. Their alerts are suppressed like those of one device. Every probe is recorded.",
-            status::flood(flood, now, zone)
-        ),
-        None => format!("🌊 The flood of invented addresses since {} is over.", short_time(since, now, zone)),
-    })
+    match flood {
+        Some(flood) => status::flood(flood, now, zone)
+            .append(". Their alerts are suppressed like those of one device. Every probe is recorded."),
+        None => Text::plain("🌊 The flood of invented addresses since ")
+            .append_text(short_time(since, now, zone))
+            .append(" is over."),
+    }
 }
 
 /// The first names, joined by commas and "and"; the rest is counted.

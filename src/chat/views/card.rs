@@ -189,8 +189,10 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
         text = text.append_text(phones::namesakes(&report.namesakes, now));
     }
     text = text
-        .append(format_args!("\nEarliest probe: {}", time_and_age(device.first_probe)))
-        .append(format_args!("\nLatest probe: {}", time_and_age(device.last_probe)))
+        .append("\nEarliest probe: ")
+        .append_text(time_and_age(device.first_probe))
+        .append("\nLatest probe: ")
+        .append_text(time_and_age(device.last_probe))
         .append(format_args!("\nProbe count: {}", device.probe_count));
     if let Some(unnamed) = unnamed_probes(device.wildcard_count, device.hidden_count) {
         text = text.append(format_args!(" ({unnamed})"));

@@ -81,13 +81,12 @@ pub(in crate::chat) fn probes(
     }
     let mut text = page.entries.iter().fold(head, |text, probe| {
         let signal = probe.signal_dbm.map(|dbm| format!(", {dbm} dBm")).unwrap_or_default();
-        let network = requested_networks(probe);
-        let line =
-            Text::plain(format_args!("{}{signal}: {network}", shown_time(probe.corrected_time(), zone)));
+        let line = shown_time(probe.corrected_time(), zone)
+            .append(format_args!("{signal}: {}", requested_networks(probe)));
         text.append("\n• ").append_text(line.shortened(320))
     });
     if let Some(newest) = page.entries.first().filter(|_| page.number == 0) {
-        text = text.append(format_args!("\nThe newest was {}.", age(newest.time, now)));
+        text = text.append("\nThe newest was ").append_text(age(newest.time, now)).append(".");
     }
     if !is_all && !page.has_next() {
         text = text.append("\nOlder ones: ").code(format_args!("/export {address}"));

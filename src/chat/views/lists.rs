@@ -82,11 +82,8 @@ fn list_of_devices(
     let text = numbered(head, page, |entry| {
         let ListedDevice { brief, .. } = entry;
         let signal = brief.signal.map(|signal| format!(", {} dBm", signal.last_dbm)).unwrap_or_default();
-        device_label(entry).append(format_args!(
-            ": {}{signal}, {}",
-            age(brief.last_probe, now),
-            pluralize(brief.probe_count, "probe", "probes")
-        ))
+        let text = device_label(entry).append(": ").append_text(age(brief.last_probe, now));
+        text.append(format_args!("{signal}, {}", pluralize(brief.probe_count, "probe", "probes")))
     });
     let cards = number_buttons(page, "", |entry| Some(Callback::Card(entry.address)));
     Reply { text, buttons: with_page_buttons(cards, page, turn), ..Reply::default() }
@@ -125,7 +122,7 @@ pub(in crate::chat) fn networks(
         let mark = if is_watched(ssid) { "👁 " } else { "" };
         let asked = pluralize(network.probe_count, "probe", "probes");
         let text = Text::plain(mark).code(ssid);
-        text.append(format_args!(": {asked}, last {}", age(network.last_probe, now)))
+        text.append(format_args!(": {asked}, last ")).append_text(age(network.last_probe, now))
     });
     let text = text.append(hidden).append(
         "\n\nPress 👁 with a number to watch that network. /ssid SSID lists the devices that look for it.",
@@ -165,8 +162,10 @@ pub(in crate::chat) fn requesters(
     let mut head = Text::default().bold(format_args!("📶 \"{ssid}\"{}", page_suffix(page)));
     head = match network {
         Some(network) => head
-            .append(format_args!("\nFirst request: {}", time_and_age(network.first_probe)))
-            .append(format_args!("\nLast request: {}", time_and_age(network.last_probe)))
+            .append("\nFirst request: ")
+            .append_text(time_and_age(network.first_probe))
+            .append("\nLast request: ")
+            .append_text(time_and_age(network.last_probe))
             .append(format_args!("\nProbe count: {}", network.probe_count.max(*sum))),
         None => head.append(format_args!("\nProbe count: {sum}")),
     };
@@ -177,7 +176,8 @@ pub(in crate::chat) fn requesters(
     });
     let text = numbered(head, page, |entry| {
         let times = pluralize(entry.brief.probe_count, "time", "times");
-        device_label(entry).append(format_args!(": {times}, last seen {}", age(entry.brief.last_probe, now)))
+        let text = device_label(entry).append(format_args!(": {times}, last seen "));
+        text.append_text(age(entry.brief.last_probe, now))
     });
     let mut buttons = number_buttons(page, "", |entry| Some(Callback::Card(entry.address)));
     let watch = Callback::Watch(ssid.clone()).button("👁 Watch");

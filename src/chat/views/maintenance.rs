@@ -11,32 +11,31 @@ use crate::text::format::{shown_time, time_and_age};
 /// Whether the clock is in doubt.
 pub(in crate::chat) fn clock(doubt: Option<&ClockDoubt>, now: Timestamp, zone: Tz) -> Text {
     match doubt {
-        Some(doubt) => Text::plain(format_args!("🕰 {}", status::clock_doubt(doubt, zone))),
-        None => Text::plain(format_args!(
-            "🕰 It is {}. The machine's clock is not in doubt.",
-            shown_time(now, zone)
-        )),
+        Some(doubt) => Text::plain("🕰 ").append_text(status::clock_doubt(doubt, zone)),
+        None => Text::plain("🕰 It is ")
+            .append_text(shown_time(now, zone))
+            .append(". The machine's clock is not in doubt."),
     }
 }
 
 /// A person has said that the clock is right.
 pub(in crate::chat) fn clock_trusted(now: Timestamp, zone: Tz) -> Text {
-    Text::plain(format_args!("🕰 The machine's clock is trusted: it is {}.", shown_time(now, zone)))
+    Text::plain("🕰 The machine's clock is trusted: it is ").append_text(shown_time(now, zone)).append(".")
 }
 
 /// How far back the log goes, and what will be deleted.
 pub(in crate::chat) fn history(status: &Status, keeps: bool, now: Timestamp, zone: Tz) -> Text {
     let text = match status.log.and_then(|log| log.oldest) {
-        Some(oldest) => {
-            Text::plain(format_args!("🗂 The oldest probe of the log: {}.", time_and_age(oldest, now, zone)))
-        }
+        Some(oldest) => Text::plain("🗂 The oldest probe of the log: ")
+            .append_text(time_and_age(oldest, now, zone))
+            .append("."),
         None => Text::plain("🗂 The log has no probes yet."),
     };
     match (&status.pending_deletion, keeps) {
         (_, true) => text.append(
             "\nNothing is deleted because of its age. To let old events be deleted again: /history delete",
         ),
-        (Some(pending), false) => text.append(format_args!("\n🗑 {}", status::pending_deletion(pending, zone))),
+        (Some(pending), false) => text.append("\n🗑 ").append_text(status::pending_deletion(pending, zone)),
         (None, false) => text.append(
             "\nWhat is older than retention.log_days is deleted, a day's worth an hour. To keep it: /history keep",
         ),

@@ -11,7 +11,7 @@ use crate::text::{Text, printable};
 
 /// The machine's clock is in doubt.
 pub fn clock_doubted(doubt: &ClockDoubt, zone: Tz) -> Text {
-    Text::plain(format_args!("⚠️ {}", status::clock_doubt(doubt, zone)))
+    Text::plain("⚠️ ").append_text(status::clock_doubt(doubt, zone))
 }
 
 /// It no longer is.
@@ -21,7 +21,7 @@ pub fn clock_trusted() -> Text {
 
 /// Much of the log will be deleted because of its age.
 pub fn deletion_announced(pending: &PendingDeletion, zone: Tz) -> Text {
-    Text::plain(format_args!("⚠️ {}", status::pending_deletion(pending, zone)))
+    Text::plain("⚠️ ").append_text(status::pending_deletion(pending, zone))
 }
 
 /// That is done, or was stopped.

@@ -11,7 +11,7 @@ use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::phone::{PhoneReport, phone_label};
 use crate::text::Text;
-use crate::text::format::{age, pluralize, shown_time, time_and_age};
+use crate::text::format::{age, pluralize, shown_time, time_and_age, time_of_event};
 
 /// Addresses that a card lists.
 const ADDRESSES_SHOWN: usize = 10;
@@ -36,15 +36,14 @@ fn reason(reason: JoinReason) -> &'static str {
 /// The lines of a card about the visits.
 pub(super) fn visits(phone: &PhoneReport, now: Timestamp, zone: Tz) -> Text {
     let text = match now.abs_diff(phone.last) <= OUT_OF_RANGE {
-        true => Text::plain(format_args!("\nIn range since: {}", time_and_age(phone.visit, now, zone))),
+        true => Text::plain("\nIn range since: ").append_text(time_and_age(phone.visit, now, zone)),
         false if phone.visit == phone.last => {
-            Text::plain(format_args!("\nLast visit: {}", time_and_age(phone.last, now, zone)))
+            Text::plain("\nLast visit: ").append_text(time_and_age(phone.last, now, zone))
         }
-        false => Text::plain(format_args!(
-            "\nLast visit: from {} to {}",
-            shown_time(phone.visit, zone),
-            shown_time(phone.last, zone)
-        )),
+        false => Text::plain("\nLast visit: from ")
+            .append_text(shown_time(phone.visit, zone))
+            .append(" to ")
+            .append_text(time_of_event(phone.last, now, zone)),
     };
     match phone.visit_count {
         0 | 1 => text,
@@ -73,11 +72,11 @@ pub(super) fn namesakes(phones: &[PhoneReport], now: Timestamp) -> Text {
         .iter()
         .take(PHONES_SHOWN)
         .fold(head, |text, phone| {
-            text.append("\n• ").code(phone_label(phone.id)).append(format_args!(
-                ": {}, last seen {}",
-                pluralize(phone.address_count, "random address", "random addresses"),
-                age(phone.last, now)
-            ))
+            let addresses = pluralize(phone.address_count, "random address", "random addresses");
+            text.append("\n• ")
+                .code(phone_label(phone.id))
+                .append(format_args!(": {addresses}, last seen "))
+                .append_text(age(phone.last, now))
         })
         .append(match phones.len().saturating_sub(PHONES_SHOWN) {
             0 => String::new(),
@@ -133,7 +132,7 @@ pub(in crate::chat) fn choice(
     let text = addresses.iter().fold(head, |text, (address, why, last)| {
         let text = text.append("\n• ").code(address).append(format_args!(": {}", reason(*why)));
         match last {
-            Some(last) => text.append(format_args!(", seen {}", age(*last, now))),
+            Some(last) => text.append(", seen ").append_text(age(*last, now)),
             None => text,
         }
     });

@@ -16,7 +16,10 @@ use crate::chat::model::presence::{Interval, LeastDevices, SHORTEST_STAY};
 use crate::chat::model::time_range::TimeRange;
 use crate::chat::model::visitor::{Visitor, VisitorList};
 use crate::device_counts::DeviceCounts;
-use crate::text::format::{pluralize, short_time, shown_duration};
+use crate::text::format::{
+    DAY_AND_SHORT_TIME, SHORT_TIME, WEEKDAY_AND_SHORT_TIME, age, live_age, local, pluralize, short_time,
+    shown_duration,
+};
 use crate::text::{Text, printable};
 
 /// The most intervals that are listed for a device.
@@ -35,9 +38,9 @@ const BUTTON_DEVICE_LENGTH: usize = 30;
 pub(in crate::chat) const DOCUMENT_NAME: &str = "who-was-here.csv";
 
 /// Who was here: a line for each device, strangers first.
-pub(in crate::chat) fn visitors(list: &VisitorList, zone: Tz) -> Reply {
+pub(in crate::chat) fn visitors(list: &VisitorList, (now, zone): (Timestamp, Tz)) -> Reply {
     let VisitorList { range, visitors, least, learned, .. } = list;
-    let head = Text::plain("👥 ").bold(format_args!("Who was here, {}", shown_range(range, zone)));
+    let head = who_was_here(range, zone).append_text(live_age(range.to, now));
     if visitors.is_empty() && least.ungrouped == 0 {
         return head.append("\nNobody. The log has no probe of that time.").into();
     }
@@ -58,7 +61,8 @@ pub(in crate::chat) fn visitors(list: &VisitorList, zone: Tz) -> Reply {
             "\n{shown_strangers}, then the others, each with the strongest signals first:"
         )),
     };
-    let text = head.list(visitors.iter().map(|visitor| line(visitor, range, zone).shortened(LINE_LENGTH)));
+    let text =
+        head.list(visitors.iter().map(|visitor| line(visitor, range, (now, zone)).shortened(LINE_LENGTH)));
     let mut buttons = vec![
         Callback::ChartBetween(*range)
             .button("📊 Chart")
@@ -82,7 +86,7 @@ fn alert_button(visitor: &Visitor) -> Option<Button> {
 }
 
 /// A device with its times, its signal, and why it is a stranger.
-fn line(visitor: &Visitor, range: &TimeRange, zone: Tz) -> Text {
+fn line(visitor: &Visitor, range: &TimeRange, (now, zone): (Timestamp, Tz)) -> Text {
     let presence = &visitor.presence;
     let is_named = matches!(visitor.key, DeviceKey::Name(_));
     let text = Text::default().code(printable(&visitor.title));
@@ -93,17 +97,23 @@ fn line(visitor: &Visitor, range: &TimeRange, zone: Tz) -> Text {
         (count, true) => text.append(format_args!(" (more than {count} addresses)")),
     };
     let listed = presence.intervals.iter().take(LISTED_INTERVALS);
-    let mut times: Vec<String> = listed.map(|interval| shown_interval(interval, range, zone)).collect();
+    let mut times: Vec<Text> = listed.map(|interval| shown_interval(interval, range, zone)).collect();
     if let Some(more) = presence.intervals.len().checked_sub(LISTED_INTERVALS).filter(|more| *more > 0) {
-        times.push(format!("{more} more {}", if more == 1 { "time" } else { "times" }));
+        times.push(Text::plain(format_args!("{more} more {}", if more == 1 { "time" } else { "times" })));
     }
-    let text = text.append(format_args!(": {}", times.join(", ")));
+    let times =
+        times.into_iter().reduce(|text, time| text.append(", ").append_text(time)).unwrap_or_default();
+    let text = text.append(": ").append_text(times);
     let text = match presence.duration() {
         Duration::ZERO => text,
         duration => text.append(format_args!(" ({})", shown_duration(duration))),
     };
     let text = match presence.strongest_dbm {
         Some(dbm) => text.append(format_args!(", strongest {dbm} dBm")),
+        None => text,
+    };
+    let text = match presence.last() {
+        Some(last) => text.append_if_live(Text::plain(", last seen ").append_text(age(last, now))),
         None => text,
     };
     let text = match (presence.at_least(), visitor.is_distinguishable) {
@@ -118,31 +128,40 @@ fn line(visitor: &Visitor, range: &TimeRange, zone: Tz) -> Text {
     };
     let Some(why) = visitor.reason else { return text };
     match visitor.first_seen.filter(|first| *first < range.from) {
-        Some(first) => {
-            text.append(format_args!(". Stranger: {}", new_device(short_time(first, range.to, zone))))
-        }
+        Some(first) => text.append(". Stranger: ").append_text(new_device(short_time(first, range.to, zone))),
         None => text.append(format_args!(". Stranger: {}", reason(why))),
     }
 }
 
 /// The times of an interval, with the day if the range covers several.
-fn shown_interval(interval: &Interval, range: &TimeRange, zone: Tz) -> String {
-    let local = |time: Timestamp| time.to_utc().with_timezone(&zone);
+fn shown_interval(interval: &Interval, range: &TimeRange, zone: Tz) -> Text {
+    let local = |time| local(time, zone);
     let [start, end] = [interval.start, interval.end].map(local);
+    let time_of_day = (SHORT_TIME, "%H:%M");
     let is_one_day = local(range.from).date_naive() == local(range.to).date_naive();
-    let format = if is_one_day { "%H:%M" } else { "%a %H:%M" };
-    let start_text = start.format(format).to_string();
+    let (format, shown) = if is_one_day { time_of_day } else { (WEEKDAY_AND_SHORT_TIME, "%a %H:%M") };
+    let text = Text::time(interval.start, format, start.format(shown));
     if start.format("%F %H:%M").to_string() == end.format("%F %H:%M").to_string() {
-        return start_text;
+        return text;
     }
-    let format = if start.date_naive() == end.date_naive() { "%H:%M" } else { format };
-    format!("{start_text}–{}", end.format(format))
+    let is_same_day = start.date_naive() == end.date_naive();
+    let (format, shown) = if is_same_day { time_of_day } else { (format, shown) };
+    text.append("–").append_text(Text::time(interval.end, format, end.format(shown)))
 }
 
-fn shown_range(range: &TimeRange, zone: Tz) -> String {
-    let [from, to] = [range.from, range.to].map(|time| time.to_utc().with_timezone(&zone));
-    let format = if from.date_naive() == to.date_naive() { "%H:%M %Z" } else { "%a %-d %b %H:%M %Z" };
-    format!("{} – {}", from.format("%a %-d %b %Y %H:%M"), to.format(format))
+fn shown_range(range: &TimeRange, zone: Tz) -> Text {
+    let [from, to] = [range.from, range.to].map(|time| local(time, zone));
+    let (format, shown) = match from.date_naive() == to.date_naive() {
+        true => (SHORT_TIME, "%H:%M %Z"),
+        false => (DAY_AND_SHORT_TIME, "%a %-d %b %H:%M %Z"),
+    };
+    Text::time(range.from, DAY_AND_SHORT_TIME, from.format("%a %-d %b %Y %H:%M"))
+        .append(" – ")
+        .append_text(Text::time(range.to, format, to.format(shown)))
+}
+
+fn who_was_here(range: &TimeRange, zone: Tz) -> Text {
+    Text::plain("👥 ").bold("Who was here, ").bold_text(shown_range(range, zone))
 }
 
 /// Adds how many devices there were, and what the count leaves out.
@@ -167,7 +186,7 @@ fn with_omitted(text: Text, omitted_probes: u64) -> Text {
 
 /// The line below the title of the lanes.
 pub(in crate::chat) fn lanes_subtitle(range: &TimeRange, zone: Tz) -> String {
-    shown_range(range, zone)
+    shown_range(range, zone).to_string()
 }
 
 /// The line below the lanes if `further` devices have none.
@@ -189,17 +208,15 @@ pub(in crate::chat) fn lane_labels<'a>(subtitle: &'a str, more: Option<&'a str>)
 
 /// The caption of the lanes.
 pub(in crate::chat) fn lanes(list: &VisitorList, zone: Tz) -> Text {
-    let head = Text::plain("👥 ").bold(format_args!("Who was here, {}", shown_range(&list.range, zone)));
-    with_counts(head, list)
+    with_counts(who_was_here(&list.range, zone), list)
 }
 
 /// The caption of the table of who was here; if `is_cut`, it does not have all.
 pub(in crate::chat) fn exported_visitors(range: &TimeRange, written: u64, is_cut: bool, zone: Tz) -> Text {
-    let text = Text::plain(format_args!(
-        "🗂 Who was here, {}: {}, strangers first",
-        shown_range(range, zone),
-        pluralize(written, "device", "devices")
-    ));
+    let devices = pluralize(written, "device", "devices");
+    let text = Text::plain("🗂 Who was here, ")
+        .append_text(shown_range(range, zone))
+        .append(format_args!(": {devices}, strangers first"));
     match is_cut {
         false => text,
         true => text.append("; one document cannot hold all of them."),
@@ -251,10 +268,12 @@ pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> T
     };
     let text = match busiest.filter(|(devices, _)| devices.total() > 0) {
         Some((devices, hour)) => {
-            let from = short_time(hour, now, zone);
+            let from = short_time(hour, now, zone).to_string();
             // Hours begin without seconds.
             let from = from.strip_suffix(":00").unwrap_or(&from);
-            text.append(format_args!("\nMost in one hour: {}, from {from}.", devices.counts(0).number()))
+            text.append(format_args!("\nMost in one hour: {}, from ", devices.counts(0).number()))
+                .append_text(Text::time(hour, DAY_AND_SHORT_TIME, from))
+                .append(".")
         }
         None => text,
     };

@@ -1,6 +1,5 @@
 //! Strangers, and why they are taken for it.
 
-use std::fmt;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -67,11 +66,18 @@ fn entry(stranger: &Stranger, now: Timestamp, zone: Tz) -> Text {
     let strongest = stranger.strongest_dbm.map(|dbm| format!(", strongest {dbm} dBm")).unwrap_or_default();
     let [first, last] = [stranger.first, stranger.last].map(|time| short_time(time, now, zone));
     let times = match stranger.first.abs_diff(stranger.last) {
-        stay if stay.as_secs() == 0 => format!("{first}, seen once"),
-        stay if stranger.is_one_visit() => format!("{first}, for {}", shown_duration(stay)),
-        _ => format!("first seen {first}, last seen {last}, maybe in several visits"),
+        stay if stay.as_secs() == 0 => first.append(", seen once"),
+        stay if stranger.is_one_visit() => first.append(format_args!(", for {}", shown_duration(stay))),
+        _ => Text::plain("first seen ")
+            .append_text(first)
+            .append(", last seen ")
+            .append_text(last)
+            .append(", maybe in several visits"),
     };
-    who(stranger).append(format_args!(": {times}{strongest}; {}", reason(stranger.reason)))
+    who(stranger)
+        .append(": ")
+        .append_text(times)
+        .append(format_args!("{strongest}; {}", reason(stranger.reason)))
 }
 
 /// The stranger: its phone or its address.
@@ -103,8 +109,8 @@ pub(super) fn reason(reason: StrangerReason) -> String {
 }
 
 /// Why a device with a fixed address is a stranger that was here before; to follow the words that name it.
-pub(super) fn new_device(first_seen: impl fmt::Display) -> String {
-    format!("a new device, first seen {first_seen}")
+pub(super) fn new_device(first_seen: Text) -> Text {
+    Text::plain("a new device, first seen ").append_text(first_seen)
 }
 
 #[cfg(test)]

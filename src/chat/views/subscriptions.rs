@@ -14,7 +14,7 @@ use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::pagination::Page;
 use crate::chat::model::watch_target::WatchTarget;
-use crate::text::format::{age, shown_time};
+use crate::text::format::{age, shown_time, time_of_event};
 use crate::text::{Text, printable};
 
 /// Devices that the label of a subscription names.
@@ -30,15 +30,14 @@ pub(in crate::chat) fn listed(devices: &[String]) -> String {
 }
 
 pub(in crate::chat) fn muted(until: Timestamp, zone: Tz) -> Text {
-    Text::plain(format_args!("🔕 Muted until {}. Use /unmute to end it now.", shown_time(until, zone)))
+    Text::plain("🔕 Muted until ").append_text(shown_time(until, zone)).append(". Use /unmute to end it now.")
 }
 
 /// Behind the reply to who sets an alert in a muted chat.
 pub(in crate::chat) fn still_muted(until: Timestamp, zone: Tz) -> Text {
-    Text::plain(format_args!(
-        "\n🔕 Alerts are muted here until {}. Use /unmute to end it now.",
-        shown_time(until, zone)
-    ))
+    Text::plain("\n🔕 Alerts are muted here until ")
+        .append_text(shown_time(until, zone))
+        .append(". Use /unmute to end it now.")
 }
 
 pub(in crate::chat) fn unmuted(suppressed: u64) -> Text {
@@ -192,13 +191,14 @@ pub(in crate::chat) fn watches(
             None => text,
         };
         let set_by = further(set_by(*by, &watch.set_by));
-        (WATCHED, text.append(format_args!(" (since {}{set_by})", shown_time(watch.since, zone))))
+        let since = text.append(" (since ").append_text(shown_time(watch.since, zone));
+        (WATCHED, since.append(format_args!("{set_by})")))
     });
     let followed = follows.iter().map(|Followed { device, by, follow, last_seen }| {
         let minutes = follow.silence_seconds / 60;
-        let text = Text::plain(printable(device)).append(format_args!(
-            ": {} (gone after {minutes} min of silence{})",
-            whereabouts(follow, *last_seen, now),
+        let text = Text::plain(printable(device)).append(": ");
+        let text = text.append_text(whereabouts(follow, *last_seen, now)).append(format_args!(
+            " (gone after {minutes} min of silence{})",
             further(set_by(*by, &follow.set_by))
         ));
         (FOLLOWED, text)
@@ -228,15 +228,15 @@ pub(in crate::chat) fn watches(
 
 /// Whether a followed device is here, and when it was last seen. It may have left while nothing was captured, and
 /// nobody knows.
-fn whereabouts(follow: &Follow, last_seen: Option<Timestamp>, now: Timestamp) -> String {
-    let Some(last) = last_seen else { return "not seen yet".to_owned() };
+fn whereabouts(follow: &Follow, last_seen: Option<Timestamp>, now: Timestamp) -> Text {
+    let Some(last) = last_seen else { return Text::plain("not seen yet") };
     let is_silent = now.abs_diff(last) >= follow.silence();
     let here = match (follow.is_here, is_silent) {
         (true, false) => "here, ",
         (true, true) => "",
         (false, _) => "not here, ",
     };
-    format!("{here}last seen {}", age(last, now))
+    Text::plain(format_args!("{here}last seen ")).append_text(age(last, now))
 }
 
 /// The headings of `/watches`.
@@ -259,7 +259,9 @@ pub(in crate::chat) fn following(
     ));
     match last_seen {
         Some(last) if now.abs_diff(last) < silence => text.append("\nIt is here now."),
-        Some(last) => text.append(format_args!("\nIt was last seen at {}.", shown_time(last, zone))),
+        Some(last) => {
+            text.append("\nIt was last seen at ").append_text(time_of_event(last, now, zone)).append(".")
+        }
         None => text.append("\nIt has not been seen yet."),
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn requested_wait(wait: &RequestedWait, zone: Tz) -> Finding {
             "wait until then; if it happens often, check that no other program uses the bot's token"
         }
     };
-    Finding::unknown("Telegram's limits", status::requested_wait(wait, zone)).with_remedy(remedy)
+    Finding::unknown("Telegram's limits", status::requested_wait(wait, zone).to_string()).with_remedy(remedy)
 }
 
 /// What keeps the bot from its work.
@@ -77,7 +77,7 @@ pub(super) fn problem(problem: &TelegramProblem, zone: Tz) -> Finding {
         TelegramProblem::ChatRefuses { .. } | TelegramProblem::ChatBlocks { .. } => "Alerts",
         TelegramProblem::UpdateConflict { .. } => "Telegram updates",
     };
-    Finding::broken(check, problem.summary(zone), problem.remedy())
+    Finding::broken(check, problem.summary(zone).to_string(), problem.remedy())
 }
 
 /// What the status means.

@@ -86,13 +86,18 @@ impl Outbox {
         })
     }
 
+    /// The time that texts are made at, and the zone of their times.
+    fn today(&self) -> (Timestamp, Tz) {
+        (self.recorder.now(), self.quiet_hours.zone)
+    }
+
     /// The edit of the message about a visit that lasts.
     fn visit_lasts(&self, pending: &PendingAlerts<'_>, visit: &ShownVisit) -> Message {
         Message {
             chat: pending.chat(),
             devices: Devices::Others,
             content: Content::VisitLasts(visit.offset, visit.alert.time),
-            reply: alerts::alert(&visit.alert, pending.device(&visit.alert), self.quiet_hours.zone),
+            reply: alerts::alert(&visit.alert, pending.device(&visit.alert), self.today()),
             edits: Some(visit.message),
         }
     }
@@ -105,7 +110,7 @@ impl Outbox {
         schedule: &DeliverySchedule,
         now: Instant,
     ) -> Next {
-        let today = (self.recorder.now(), self.quiet_hours.zone);
+        let today = self.today();
         if !self.sends_visits(pending) || self.quiet_hours.contains(today.0) {
             return Next::Nothing;
         }
@@ -166,7 +171,7 @@ impl Outbox {
         let are_all_sent = waiting.is_empty();
         let edit = waiting.iter().find_map(|waiting| Some((pending.message_of(waiting)?, waiting)));
         if let Some((message, (offset, alert, device))) = edit {
-            let reply = alerts::alert(alert, *device, self.quiet_hours.zone);
+            let reply = alerts::alert(alert, *device, self.today());
             let content = Content::Visit(pending.with_earlier(vec![*offset]));
             return Next::Send(Message { chat, devices, content, reply, edits: Some(message) });
         }
@@ -230,7 +235,7 @@ impl Outbox {
     /// The last edit of the message about a flood, once that is over.
     fn next_about_flood(&self, pending: &PendingAlerts<'_>, now: Instant) -> Next {
         let Some((shown, flood)) = pending.flood_message() else { return Next::Nothing };
-        let today = (self.recorder.now(), self.quiet_hours.zone);
+        let today = self.today();
         if flood.is_some_and(|flood| !flood.is_over(today.0)) {
             return Next::NotBefore(now + CLOCK_CHECK);
         }
@@ -258,16 +263,14 @@ impl Outbox {
     ) -> Next {
         let Some((first, alert, device)) = waiting.first() else { return Next::Nothing };
         let chat = pending.chat();
-        let zone = self.quiet_hours.zone;
         match schedule.messages_left(devices, self.gather, now) {
             Err(at) => Next::NotBefore(at),
             Ok(left) if waiting.len() > left && !self.gather.is_zero() => {
-                let today = (self.recorder.now(), zone);
-                let digest = alerts::digest(waiting, alerts::burst_headline, Rest::Left, today);
+                let digest = alerts::digest(waiting, alerts::burst_headline, Rest::Left, self.today());
                 Next::Send(gathered(pending, devices, digest))
             }
             Ok(_) => {
-                let reply = alerts::alert(alert, *device, zone);
+                let reply = alerts::alert(alert, *device, self.today());
                 let content = match alert.visit(*first) {
                     Some(_) => Content::Visit(pending.with_earlier(vec![*first])),
                     None => Content::Alerts(vec![*first]),

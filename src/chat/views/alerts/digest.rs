@@ -15,7 +15,7 @@ use super::{
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::watch_target::WatchTarget;
-use crate::text::format::{pluralize, short_time};
+use crate::text::format::{live_age, pluralize, short_time};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 
 /// Buttons to stop a watch under a digest; with more watches, there is none.
@@ -171,7 +171,8 @@ fn digest_buttons(included: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
 
 fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
     let Entry { alert, device, probes, .. } = entry;
-    let mut text = Text::plain(format_args!("{} ", short_time(alert.time, now, zone)));
+    let time = short_time(alert.time, now, zone).append_text(live_age(alert.time, now));
+    let mut text = time.append(" ");
     text = match device.label() {
         Some(label) => text.append(label),
         None => text.code(alert.source),
@@ -186,7 +187,7 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
             | Presence::StrangerStays { reason, near_since, .. },
         ) => {
             let reason = stranger_reason(*reason, *near_since, *device, |first| short_time(first, now, zone));
-            text = text.append(format_args!(", a stranger, is near: {reason}"));
+            text = text.append(", a stranger, is near: ").append_text(reason);
         }
         Some(Presence::StrangerLeft { .. }) => text = text.append(", a stranger, has left"),
         None => {}
