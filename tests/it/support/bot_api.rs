@@ -1,4 +1,5 @@
-//! A Bot API server on loopback for the service under test.
+//! A Bot API server on loopback for the service under test. It knows the Bot API 10.1, or plays an older server
+//! ([`BotApi::start_version`]).
 //!
 //! It answers as Telegram does and checks every request against the [`schema`] and the published limits. A request
 //! that breaks them is answered with 400 and remembered: the next wait, [`BotApi::assert_clean`] or the drop fails the
@@ -7,92 +8,44 @@
 
 mod calls;
 mod certificate;
+mod detection;
 mod html;
+mod inline_limits;
 mod limits;
 mod methods;
+mod published;
+mod rich_blocks;
+mod rich_html;
+mod rich_plain;
 mod schema;
 mod server;
+mod state;
 mod updates;
+mod version;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-pub use calls::{Call, Fault, Outcome, SentMessage, UploadedFile, Webhook};
+pub use calls::{Call, Fault, InlineArticle, Outcome, SentMessage, UploadedFile, Webhook};
 pub use certificate::tls;
+pub use detection::Detected;
 pub use limits::utf16_length;
 pub use methods::png_size;
+pub use published::{published, type_violations};
 pub use schema::schema;
 pub use updates::Incoming;
+pub use version::Version;
 
 use super::wait::Wait;
 use super::{DEADLINE, http};
 use server::Listener;
+use state::{PlannedFault, Shared, State};
 
 const TOKEN: &str = "123456:TEST-abcdefghijklmnopqrstuvwxyz012345";
-
-struct PlannedFault {
-    /// The chat that requests must be about, if any.
-    chat_id: Option<i64>,
-    method: String,
-    left: usize,
-    fault: Fault,
-}
-
-#[derive(Default)]
-struct State {
-    calls: Vec<Call>,
-    sent: Vec<SentMessage>,
-    violations: Vec<String>,
-    faults: Vec<PlannedFault>,
-    /// How often the faults were cleared. A hanging request ends when this changes.
-    clearings: u64,
-    canned: BTreeMap<String, Value>,
-    /// Every webhook that was set, in order.
-    webhooks: Vec<Webhook>,
-    webhook: Option<Webhook>,
-    /// The command menus by their scopes; the default one has an empty key.
-    menus: BTreeMap<String, Value>,
-    /// Deleted messages, by chat and message ID.
-    deleted: BTreeSet<(i64, i64)>,
-    /// Groups and channels that the bot has left.
-    left: BTreeSet<i64>,
-    /// Admins, by group.
-    admins: BTreeSet<(i64, i64)>,
-    /// Closed topics of forums, by chat; `None` is General.
-    closed_topics: BTreeSet<(i64, Option<i64>)>,
-    /// Button presses without an answer so far.
-    presses: BTreeSet<String>,
-    pending: Vec<Value>,
-    allowed_updates: Vec<String>,
-    last_update_id: i64,
-    last_message_id: i64,
-    /// The newest getUpdates. An older one that still waits gets 409.
-    newest_poll: u64,
-    down: bool,
-}
-
-/// The state that the server's threads share with the test.
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-impl Shared {
-    /// The state, also if a thread panicked while it held the lock: no change leaves it half done.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, timeout: Duration) -> MutexGuard<'a, State> {
-        let waited = self.changed.wait_timeout(state, timeout);
-        waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
-    }
-}
 
 type LogTail = Box<dyn Fn() -> String + Send + Sync>;
 
@@ -111,6 +64,35 @@ impl BotApi {
         let listener = Listener::start(Arc::clone(&shared)).expect("a port on loopback");
         let address = listener.address();
         Self { shared, listener: Mutex::new(listener), address, log_tail: Mutex::new(None) }
+    }
+
+    /// Starts a server that only knows this version of the Bot API. What it does not know is no violation; it counts
+    /// it ([`Self::unknown_count`]).
+    pub fn start_version(version: Version) -> Self {
+        let api = Self::start();
+        api.set_version(version);
+        api
+    }
+
+    /// From now on the server knows this version, as after an update or a downgrade.
+    pub fn set_version(&self, version: Version) {
+        self.change(|state| state.version = version);
+    }
+
+    /// How often requests had this method (`sendRichMessage`), field (`InlineKeyboardButton.style`) or tag (`tg-time`),
+    /// which the server's version does not know.
+    pub fn unknown_count(&self, what: &str) -> usize {
+        self.shared.lock().unknown.get(what).copied().unwrap_or_default()
+    }
+
+    /// Everything that the server's version did not know so far, and how often.
+    pub fn unknown(&self) -> BTreeMap<String, usize> {
+        self.shared.lock().unknown.clone()
+    }
+
+    /// Switches inline mode on or off, as with BotFather. It is off at first.
+    pub fn set_inline_mode(&self, is_on: bool) {
+        self.change(|state| state.has_inline_mode = is_on);
     }
 
     /// The base URL, for `api_url`.
@@ -224,10 +206,34 @@ impl BotApi {
 
     /// The commands that the bot has set for this chat, if any.
     pub fn commands_of(&self, chat_id: i64) -> Option<Value> {
-        let is_meant =
-            |scope: &str| serde_json::from_str::<Value>(scope).is_ok_and(|scope| scope["chat_id"] == chat_id);
+        self.commands_in(&json!({"type": "chat", "chat_id": chat_id}))
+    }
+
+    /// The commands that the bot has set for this scope, if any.
+    pub fn commands_in(&self, scope: &Value) -> Option<Value> {
+        let is_it = |key: &str| serde_json::from_str::<Value>(key).is_ok_and(|key| key == *scope);
         let state = self.shared.lock();
-        state.menus.iter().find(|(scope, _)| is_meant(scope)).map(|(_, menu)| menu.clone())
+        state.menus.iter().find(|(key, _)| is_it(key)).map(|(_, menu)| menu.clone())
+    }
+
+    /// The menu that a user sees in a chat: that of the narrowest scope which has one.
+    pub fn menu_seen_by(&self, user_id: i64, chat_id: i64) -> Value {
+        let member = json!({"type": "chat_member", "chat_id": chat_id, "user_id": user_id});
+        let of_chat = |kind: &str| json!({"type": kind, "chat_id": chat_id});
+        let of_kind = |kind: &str| json!({"type": kind});
+        let is_admin = self.shared.lock().admins.contains(&(chat_id, user_id));
+        let scopes = match (chat_id > 0, is_admin) {
+            (true, _) => vec![of_chat("chat"), of_kind("all_private_chats")],
+            (false, true) => vec![
+                member,
+                of_chat("chat_administrators"),
+                of_chat("chat"),
+                of_kind("all_chat_administrators"),
+                of_kind("all_group_chats"),
+            ],
+            (false, false) => vec![member, of_chat("chat"), of_kind("all_group_chats")],
+        };
+        scopes.iter().find_map(|scope| self.commands_in(scope)).unwrap_or_else(|| self.commands())
     }
 
     /// Whether this message was deleted.
@@ -248,6 +254,20 @@ impl BotApi {
         allowed.is_empty() || allowed.iter().any(|kind| kind == updates::kind(update))
     }
 
+    /// The number of inline queries that wait for an answer.
+    pub fn unanswered_inline_queries(&self) -> usize {
+        self.shared.lock().inline_queries.len()
+    }
+
+    /// Waits for the answer to the newest inline query that was pushed or posted, and returns its articles.
+    pub fn wait_for_inline_answer(&self) -> Vec<InlineArticle> {
+        let query = self.shared.lock().last_update_id.to_string();
+        let call = self.wait_for_call("answerInlineQuery", |call| {
+            call.params.get("inline_query_id").is_some_and(|id| *id == query.as_str())
+        });
+        methods::inline_articles(&call)
+    }
+
     /// The number of button presses that wait for an answer.
     pub fn unanswered_presses(&self) -> usize {
         self.shared.lock().presses.len()
@@ -256,17 +276,22 @@ impl BotApi {
     /// Answers the next `count` calls of a method (any case; `*` is any method) with a fault. Plans
     /// for the same method are used up in order; `usize::MAX` is until [`Self::clear_faults`].
     pub fn fail_next(&self, method: &str, count: usize, fault: Fault) {
-        self.plan_fault(None, method, count, fault);
+        let method = method.to_owned();
+        self.fail_when(count, fault, move |call| method == "*" || call.is(&method));
     }
 
     /// As [`Self::fail_next`], for requests about this chat.
     pub fn fail_next_in(&self, chat_id: i64, method: &str, count: usize, fault: Fault) {
-        self.plan_fault(Some(chat_id), method, count, fault);
+        let method = method.to_owned();
+        self.fail_when(count, fault, move |call| {
+            call.params.get("chat_id") == Some(&chat_id.into()) && (method == "*" || call.is(&method))
+        });
     }
 
-    fn plan_fault(&self, chat_id: Option<i64>, method: &str, count: usize, fault: Fault) {
+    /// As [`Self::fail_next`], for calls that match, such as those with rich content.
+    pub fn fail_when(&self, count: usize, fault: Fault, is_meant: impl Fn(&Call) -> bool + Send + 'static) {
         self.change(|state| {
-            state.faults.push(PlannedFault { chat_id, method: method.to_owned(), left: count, fault });
+            state.faults.push(PlannedFault { is_meant: Box::new(is_meant), left: count, fault });
         });
     }
 
@@ -344,6 +369,9 @@ impl BotApi {
         let update = incoming.into_update(state.last_update_id, state.last_message_id);
         if let Some(press) = update["callback_query"]["id"].as_str() {
             state.presses.insert(press.to_owned());
+        }
+        if let Some(query) = update["inline_query"]["id"].as_str() {
+            state.inline_queries.insert(query.to_owned());
         }
         update
     }

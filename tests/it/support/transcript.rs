@@ -41,7 +41,7 @@ const MASKS: [(&str, &str); 16] = [
 const TABLE_LINES: usize = 4;
 
 /// Calls that leave nothing visible in a chat.
-const UNSEEN: [&str; 8] = [
+const UNSEEN: [&str; 10] = [
     "getMe",
     "getUpdates",
     "setWebhook",
@@ -49,6 +49,8 @@ const UNSEEN: [&str; 8] = [
     "getWebhookInfo",
     "getMyCommands",
     "sendChatAction",
+    "sendMessageDraft",
+    "sendRichMessageDraft",
     "getChat",
 ];
 

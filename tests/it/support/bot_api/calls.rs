@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
+use super::detection::Detected;
 use super::{certificate, limits};
 
 /// A fault instead of a proper answer.
@@ -65,16 +66,24 @@ impl Call {
         self.method.eq_ignore_ascii_case(method)
     }
 
-    /// The displayed text or caption of these parameters (the call's, or those of its media), and its entities. Panics
-    /// if it cannot be parsed, since the server accepts no such call.
+    /// The displayed text or caption of these parameters (the call's, those of its media, or the content of an inline
+    /// result), and its entities; of a rich message the plain form. Panics if it cannot be parsed, since the server
+    /// accepts no such call.
     pub fn read(params: &Map<String, Value>) -> (String, Vec<Value>) {
-        let (field, entities) = match params.contains_key("text") {
-            true => ("text", "entities"),
-            false => ("caption", "caption_entities"),
+        let (field, entities) = match ["text", "message_text"].iter().find(|name| params.contains_key(**name))
+        {
+            Some(name) => (*name, "entities"),
+            None => ("caption", "caption_entities"),
         };
         let read = limits::read_formatted(params, field, entities).expect("a text that was accepted");
         (read.plain, read.entities)
     }
+}
+
+/// The buttons of a keyboard.
+pub(super) fn keyboard_buttons(markup: &Value) -> impl Iterator<Item = &Value> + use<'_> {
+    let rows = markup["inline_keyboard"].as_array().into_iter().flatten();
+    rows.flat_map(|row| row.as_array().into_iter().flatten())
 }
 
 /// A file from a multipart body.
@@ -91,12 +100,17 @@ pub struct SentMessage {
     pub chat_id: i64,
     pub message_id: i64,
     pub thread_id: Option<i64>,
-    /// The text or caption as sent.
+    /// The text or caption as sent; of a rich message its HTML.
     pub text: String,
-    /// The text or caption as displayed: without tags, with entities resolved.
+    /// The text or caption as displayed: without tags, with entities resolved. Of a rich message the readable form
+    /// that `rich_plain.rs` describes.
     pub plain: String,
-    /// The formatting, as the API reports it.
+    /// The formatting, as the API reports it; of a rich message that of its plain form.
     pub entities: Vec<Value>,
+    /// The blocks of a rich message.
+    pub rich: Option<Vec<Value>>,
+    /// What Telegram turned into something to tap: nothing in a rich message, in code or in links.
+    pub detected: Vec<Detected>,
     pub files: Vec<UploadedFile>,
     /// All parameters.
     pub raw: Value,
@@ -111,10 +125,25 @@ impl SentMessage {
 
     /// The label and callback data of each button.
     pub fn buttons(&self) -> Vec<(String, String)> {
-        let rows = self.raw["reply_markup"]["inline_keyboard"].as_array().into_iter().flatten();
-        let buttons = rows.flat_map(|row| row.as_array().into_iter().flatten());
+        let buttons = keyboard_buttons(&self.raw["reply_markup"]);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         buttons.map(|button| (text(&button["text"]), text(&button["callback_data"]))).collect()
+    }
+
+    /// The text that the button with this label copies, if it is a button that copies.
+    pub fn copied_text(&self, label: &str) -> Option<String> {
+        let mut buttons = keyboard_buttons(&self.raw["reply_markup"]);
+        let button =
+            buttons.find(|button| button["text"].as_str().is_some_and(|text| text.contains(label)))?;
+        button["copy_text"]["text"].as_str().map(str::to_owned)
+    }
+
+    /// The style of the button with this label.
+    pub fn style(&self, label: &str) -> Option<String> {
+        let mut buttons = keyboard_buttons(&self.raw["reply_markup"]);
+        let button =
+            buttons.find(|button| button["text"].as_str().is_some_and(|text| text.contains(label)))?;
+        button["style"].as_str().map(str::to_owned)
     }
 
     /// The callback data of the button with this label. Panics if there is none.
@@ -122,6 +151,19 @@ impl SentMessage {
         let found = self.buttons().into_iter().find(|(text, _)| text.contains(label));
         found.unwrap_or_else(|| panic!("no button {label:?} under {self:?}")).1
     }
+}
+
+/// An article of an answered inline query.
+#[derive(Debug, Clone)]
+pub struct InlineArticle {
+    pub id: String,
+    pub title: String,
+    pub description: String,
+    /// What its message would show, as [`SentMessage::plain`].
+    pub plain: String,
+    /// As [`SentMessage::detected`].
+    pub detected: Vec<Detected>,
+    pub raw: Value,
 }
 
 /// The parameters of setWebhook.

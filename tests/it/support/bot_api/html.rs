@@ -6,6 +6,15 @@
 
 use serde_json::{Value, json};
 
+use super::methods::now;
+use super::version::Version;
+
+/// Tags that are younger than [`Version::V7_0`].
+const NEWER_TAGS: [(&str, Version); 1] = [("tg-time", Version::V9_5)];
+
+/// How far in the future a date-time entity may lie, in seconds.
+const TIME_AHEAD: u64 = 1_098 * 86_400;
+
 /// The displayed text and its entities.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Formatted {
@@ -21,6 +30,17 @@ struct OpenTag {
 
 /// Parses HTML as Telegram's server does, with the server's error messages.
 pub fn parse(html: &str) -> Result<Formatted, String> {
+    parse_as(Version::default(), html)
+}
+
+/// The first tag in this HTML that a server of this version does not know.
+pub fn newer_tag(version: Version, html: &str) -> Option<&'static str> {
+    let mut newer = NEWER_TAGS.iter().filter(|(_, since)| *since > version).map(|(name, _)| *name);
+    newer.find(|name| html.contains(&format!("<{name}")))
+}
+
+/// Parses HTML as a server of this version does.
+pub fn parse_as(version: Version, html: &str) -> Result<Formatted, String> {
     let mut formatted = Formatted::default();
     let mut open: Vec<OpenTag> = Vec::new();
     let mut length = 0; // of the plain text, in UTF-16 units
@@ -56,6 +76,9 @@ pub fn parse(html: &str) -> Result<Formatted, String> {
                     close(tag, length, &mut formatted.entities);
                 } else {
                     let (name, attributes) = start_tag(inside).map_err(&fail)?;
+                    if NEWER_TAGS.iter().any(|(newer, since)| *newer == name && *since > version) {
+                        return Err(fail(format!("Unsupported start tag \"{name}\"")));
+                    }
                     let entity = entity_of(&name, &attributes).map_err(&fail)?;
                     nesting(&open, &name).map_err(&fail)?;
                     open.push(OpenTag { name, entity, start: length });
@@ -92,7 +115,7 @@ fn close(tag: OpenTag, length: usize, entities: &mut Vec<Value>) {
 }
 
 /// The end of the tag at the start of the text. A `>` in quotes does not end it.
-fn tag_end(text: &str) -> Option<usize> {
+pub(super) fn tag_end(text: &str) -> Option<usize> {
     let mut quote = None;
     for (i, character) in text.char_indices().skip(1) {
         match (quote, character) {
@@ -106,9 +129,9 @@ fn tag_end(text: &str) -> Option<usize> {
     None
 }
 
-type Attributes = Vec<(String, String)>;
+pub(super) type Attributes = Vec<(String, String)>;
 
-fn start_tag(inside: &str) -> Result<(String, Attributes), String> {
+pub(super) fn start_tag(inside: &str) -> Result<(String, Attributes), String> {
     let split = inside.find(char::is_whitespace).unwrap_or(inside.len());
     let (name, mut rest) = inside.split_at(split);
     let mut attributes = Attributes::new();
@@ -171,12 +194,29 @@ fn entity_of(name: &str, attributes: &Attributes) -> Result<Value, String> {
             let id = attribute("emoji-id").ok_or("Tag \"tg-emoji\" must have emoji-id")?;
             json!({"type": "custom_emoji", "custom_emoji_id": id})
         }
-        "tg-time" => {
-            let time = attribute("unix").and_then(|text| text.parse::<i64>().ok());
-            json!({"type": "date_time", "unix_time": time.ok_or("Tag \"tg-time\" must have unix")?})
-        }
+        "tg-time" => date_time(attribute("unix"), attribute("format"))?,
         _ => return Err(format!("Unsupported start tag \"{name}\"")),
     })
+}
+
+/// The entity of a date and time: when it is, and how it is shown.
+pub(super) fn date_time(unix: Option<&str>, format: Option<&str>) -> Result<Value, String> {
+    let digits = unix.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let time: u64 =
+        digits.and_then(|text| text.parse().ok()).ok_or("Tag \"tg-time\" must have a unix time")?;
+    if time > now() + TIME_AHEAD {
+        return Err(format!("Tag \"tg-time\": {time} is too far in the future"));
+    }
+    let format = format.ok_or("Tag \"tg-time\" must have a format")?;
+    let after_weekday = format.strip_prefix('w').unwrap_or(format);
+    let after_date = after_weekday.strip_prefix(['d', 'D']).unwrap_or(after_weekday);
+    let after_time = after_date.strip_prefix(['t', 'T']).unwrap_or(after_date);
+    if format != "r" && (format.is_empty() || !after_time.is_empty()) {
+        return Err(format!(
+            "Tag \"tg-time\": the format {format:?} is not r, or w, d or D, t or T in this order"
+        ));
+    }
+    Ok(json!({"type": "date_time", "unix_time": time, "date_time_format": format}))
 }
 
 /// `code` and `pre` cannot be nested with other tags, nor quotes with quotes. The one exception is
@@ -192,7 +232,7 @@ fn nesting(open: &[OpenTag], name: &str) -> Result<(), String> {
     if allowed { Ok(()) } else { Err(format!("Tag \"{name}\" must not lie in \"{}\"", outer.name)) }
 }
 
-fn character_entity(name: &str) -> Option<char> {
+pub(super) fn character_entity(name: &str) -> Option<char> {
     match name {
         "lt" => Some('<'),
         "gt" => Some('>'),

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::html::{self, Formatted};
+use super::{inline_limits, rich_html, rich_plain};
 
 /// Lengths in UTF-16 units of the text after parsing its entities.
-const MAX_TEXT: usize = 4096;
+pub(super) const MAX_TEXT: usize = 4096;
 const MAX_CAPTION: usize = 1024;
 
 const CHAT_ACTIONS: [&str; 11] = [
@@ -53,16 +54,22 @@ pub fn violations(method: &str, params: &Map<String, Value>) -> Vec<String> {
             in_range(params, "limit", 1..=100, &mut found);
             in_range(params, "timeout", 0..=600, &mut found);
         }
-        "setmycommands" => commands(params, &mut found),
+        "setmycommands" => {
+            commands(params, &mut found);
+            scope(params, &mut found);
+        }
+        "getmycommands" | "deletemycommands" => scope(params, &mut found),
         "answercallbackquery" if text("text").is_some_and(|text| utf16_length(text) > 200) => {
             found.push("answerCallbackQuery: text is longer than 200 characters".into());
         }
         "sendchataction" if !text("action").is_some_and(|action| CHAT_ACTIONS.contains(&action)) => {
             found.push("wrong parameter action in request".into());
         }
-        "sendmessage" | "editmessagetext" => {
-            formatted(params, "text", "entities", 1..=MAX_TEXT, &mut found);
-        }
+        "sendmessage" => formatted(params, "text", "entities", 1..=MAX_TEXT, &mut found),
+        "editmessagetext" => inline_limits::edited_text(params, &mut found),
+        "sendrichmessage" => inline_limits::rich_message(params, &mut found),
+        "sendmessagedraft" | "sendrichmessagedraft" => inline_limits::draft(params, &mut found),
+        "answerinlinequery" => inline_limits::inline_answer(params, &mut found),
         "editmessagemedia" => medium(params, &mut found),
         _ if params.contains_key("caption") => {
             formatted(params, "caption", "caption_entities", 0..=MAX_CAPTION, &mut found);
@@ -81,8 +88,11 @@ pub fn violations(method: &str, params: &Map<String, Value>) -> Vec<String> {
     found
 }
 
-/// The displayed text of a message or caption.
+/// The displayed text of a message or caption; of a rich message its plain form.
 pub fn read_formatted(params: &Map<String, Value>, field: &str, entities: &str) -> Result<Formatted, String> {
+    if let Some(blocks) = rich_blocks(params)? {
+        return Ok(rich_plain::plain(&blocks));
+    }
     let text = params.get(field).and_then(Value::as_str).unwrap_or_default();
     match params.get("parse_mode").and_then(Value::as_str) {
         None | Some("") => {
@@ -94,12 +104,18 @@ pub fn read_formatted(params: &Map<String, Value>, field: &str, entities: &str) 
     }
 }
 
+/// The blocks of a rich message.
+pub fn rich_blocks(params: &Map<String, Value>) -> Result<Option<Vec<Value>>, String> {
+    let html = params.get("rich_message").and_then(|message| message["html"].as_str());
+    html.map(rich_html::parse).transpose()
+}
+
 /// The number of UTF-16 units, which is how Telegram counts.
 pub fn utf16_length(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-fn formatted(
+pub(super) fn formatted(
     params: &Map<String, Value>,
     field: &str,
     entities: &str,
@@ -159,17 +175,25 @@ fn commands(params: &Map<String, Value>, found: &mut Vec<String>) {
     }
 }
 
-fn buttons(markup: &Value, found: &mut Vec<String>) {
+/// A scope of commands has the fields of its type.
+fn scope(params: &Map<String, Value>, found: &mut Vec<String>) {
+    let Some(scope) = params.get("scope") else { return };
+    let fields: &[&str] = match scope["type"].as_str().unwrap_or_default() {
+        "default" | "all_private_chats" | "all_group_chats" | "all_chat_administrators" => &["type"],
+        "chat" | "chat_administrators" => &["type", "chat_id"],
+        "chat_member" => &["type", "chat_id", "user_id"],
+        other => return found.push(format!("can't parse BotCommandScope: unsupported type {other:?}")),
+    };
+    let present: Vec<&String> = scope.as_object().into_iter().flat_map(Map::keys).collect();
+    if present.len() != fields.len() || fields.iter().any(|field| scope[*field].is_null()) {
+        found.push(format!("can't parse BotCommandScope: {scope}"));
+    }
+}
+
+pub(super) fn buttons(markup: &Value, found: &mut Vec<String>) {
     let rows = markup["inline_keyboard"].as_array().into_iter().flatten();
     for button in rows.flat_map(|row| row.as_array().into_iter().flatten()) {
-        if let Some(data) = button["callback_data"].as_str()
-            && !(1..=64).contains(&data.len())
-        {
-            found.push(format!("BUTTON_DATA_INVALID: {data:?} has {} bytes of 1 to 64", data.len()));
-        }
-        if button["text"].as_str().is_some_and(str::is_empty) {
-            found.push("a button without text".into());
-        }
+        inline_limits::button(button, found);
     }
     let widths: Vec<usize> = markup["inline_keyboard"]
         .as_array()
@@ -186,7 +210,7 @@ fn buttons(markup: &Value, found: &mut Vec<String>) {
     }
 }
 
-fn in_range(
+pub(super) fn in_range(
     params: &Map<String, Value>,
     name: &str,
     range: std::ops::RangeInclusive<i64>,

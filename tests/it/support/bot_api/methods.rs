@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::schema::schema;
 use super::updates;
-use super::{Call, SentMessage, Shared, State, UploadedFile, Webhook, certificate, limits};
+use super::{
+    Call, InlineArticle, SentMessage, Shared, State, UploadedFile, Webhook, certificate, detection, limits,
+};
 
 /// The API's answer.
 pub enum Reply {
@@ -46,7 +48,11 @@ impl Reply {
 /// Carries out a valid call.
 pub fn answer(state: &mut State, call: &Call) -> Reply {
     match call.method.to_ascii_lowercase().as_str() {
-        "getme" => Reply::Result(bot_user()),
+        "getme" => {
+            let mut user = bot_user();
+            user["supports_inline_queries"] = state.has_inline_mode.into();
+            Reply::Result(user)
+        }
         "setwebhook" => set_webhook(state, call),
         "deletewebhook" => {
             state.webhook = None;
@@ -66,10 +72,11 @@ pub fn answer(state: &mut State, call: &Call) -> Reply {
             state.menus.remove(&menu_scope(call));
             Reply::Result(true.into())
         }
-        "sendmessage" | "sendphoto" | "senddocument" => send(state, call),
+        "sendmessage" | "sendrichmessage" | "sendphoto" | "senddocument" => send(state, call),
         "editmessagetext" | "editmessagemedia" => edit(state, call),
         "deletemessage" => delete(state, call),
         "answercallbackquery" => answer_query(state, call),
+        "answerinlinequery" => answer_inline_query(state, call),
         "leavechat" => leave(state, call),
         "getchatmember" => chat_member(state, call),
         other => match state.canned.get(other) {
@@ -326,6 +333,30 @@ fn answer_query(state: &mut State, call: &Call) -> Reply {
     Reply::Result(true.into())
 }
 
+/// Answers an inline query, which can be answered once.
+fn answer_inline_query(state: &mut State, call: &Call) -> Reply {
+    let id = call.params.get("inline_query_id").and_then(Value::as_str).unwrap_or_default();
+    if !state.inline_queries.remove(id) {
+        return state.refuse("query is too old and response timeout expired or query ID is invalid");
+    }
+    Reply::Result(true.into())
+}
+
+/// The articles of an answered inline query.
+pub fn inline_articles(call: &Call) -> Vec<InlineArticle> {
+    let results = call.params.get("results").and_then(Value::as_array).into_iter().flatten();
+    let article = |result: &Value| {
+        let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+        let content = result["input_message_content"].as_object().cloned().unwrap_or_default();
+        let (plain, entities) = Call::read(&content);
+        let is_rich = content.contains_key("rich_message");
+        let detected = if is_rich { Vec::new() } else { detection::detect(&plain, &entities) };
+        let (id, title, description) = (text("id"), text("title"), text("description"));
+        InlineArticle { id, title, description, plain, detected, raw: result.clone() }
+    };
+    results.map(article).collect()
+}
+
 impl State {
     /// A refusal of a call that the bot should not have made, recorded as a violation.
     fn refuse(&mut self, why: &str) -> Reply {
@@ -358,7 +389,8 @@ fn edit(state: &mut State, call: &Call) -> Reply {
         message.files.iter().map(|file| file.bytes.clone()).collect()
     };
     let seen = |message: &SentMessage| {
-        (message.plain.clone(), message.entities.clone(), bytes(message), markup(message))
+        let texts = (message.plain.clone(), message.entities.clone(), message.rich.clone());
+        (texts, bytes(message), markup(message))
     };
     if seen(before) == seen(&edited) {
         let why = "specified new message content and reply markup are exactly the same as a current \
@@ -377,14 +409,25 @@ fn sent_message(call: &Call, chat_id: i64, message_id: i64) -> Result<SentMessag
     let params = call.params.get("media").and_then(Value::as_object).unwrap_or(&call.params);
     let (field, entities) = text_fields(!call.files.is_empty());
     let formatted = limits::read_formatted(params, field, entities)?;
+    let rich = limits::rich_blocks(params)?;
+    let text = match &rich {
+        Some(_) => params["rich_message"]["html"].as_str(),
+        None => params.get(field).and_then(Value::as_str),
+    };
+    let detected = match &rich {
+        Some(_) => Vec::new(),
+        None => detection::detect(&formatted.plain, &formatted.entities),
+    };
     Ok(SentMessage {
         method: call.method.clone(),
         chat_id,
         message_id,
         thread_id: call.params.get("message_thread_id").and_then(Value::as_i64),
-        text: params.get(field).and_then(Value::as_str).unwrap_or_default().to_owned(),
+        text: text.unwrap_or_default().to_owned(),
         plain: formatted.plain,
         entities: formatted.entities,
+        rich,
+        detected,
         files: call.files.values().cloned().collect(),
         raw: Value::Object(call.params.clone()),
         at: call.at,
@@ -405,10 +448,12 @@ pub fn message_json(sent: &SentMessage) -> Value {
         "chat": updates::chat(sent.chat_id),
         "date": now(),
     });
-    if !sent.plain.is_empty() {
+    if let Some(blocks) = &sent.rich {
+        message["rich_message"] = json!({"blocks": blocks});
+    } else if !sent.plain.is_empty() {
         message[field] = sent.plain.as_str().into();
     }
-    if !sent.entities.is_empty() {
+    if sent.rich.is_none() && !sent.entities.is_empty() {
         message[entities] = sent.entities.clone().into();
     }
     if let Some(thread_id) = sent.thread_id {

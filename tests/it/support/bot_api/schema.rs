@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
+use super::version::Version;
+
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::parse(include_str!("schema.txt")));
 
 /// Methods and types with their fields.
@@ -19,6 +21,8 @@ pub struct Schema {
 
 #[derive(Default)]
 struct Method {
+    /// The version that brought it.
+    since: Option<Version>,
     returns: Vec<&'static str>,
     fields: Vec<Field>,
 }
@@ -32,6 +36,8 @@ struct Field {
     name: &'static str,
     types: Vec<&'static str>,
     is_required: bool,
+    /// The version that brought it.
+    since: Option<Version>,
 }
 
 /// The schema in `schema.txt`.
@@ -46,7 +52,8 @@ impl Schema {
         for block in lines.split(|line| line.is_empty()).filter(|block| !block.is_empty()) {
             let fields = block[1..].iter().map(|line| Field::parse(line)).collect();
             if let Some((name, returns)) = block[0].split_once(" -> ") {
-                methods.insert(name, Method { returns: returns.split('|').collect(), fields });
+                let (returns, since) = with_version(returns);
+                methods.insert(name, Method { since, returns: returns.split('|').collect(), fields });
             } else if let Some((name, subtypes)) = block[0].split_once(" = ") {
                 types.insert(name, Type::OneOf(subtypes.split('|').collect()));
             } else {
@@ -66,6 +73,67 @@ impl Schema {
     /// The method in the spelling of the API's documentation.
     pub fn method_name(&self, name: &str) -> Option<&'static str> {
         self.method(name).map(|(name, _)| name)
+    }
+
+    /// The version that brought a method: the oldest if the schema does not say, and for an unknown one.
+    pub fn since(&self, method: &str) -> Version {
+        self.method(method).and_then(|(_, method)| method.since).unwrap_or(Version::V7_0)
+    }
+
+    /// The parameters without what is newer than this version. Adds the newer fields (`Type.field`) to `unknown`.
+    pub fn known_fields(
+        &self,
+        version: Version,
+        method: &str,
+        params: &Map<String, Value>,
+        unknown: &mut Vec<String>,
+    ) -> Map<String, Value> {
+        match self.method(method) {
+            Some((name, method)) => self.known_of(version, name, &method.fields, params, unknown),
+            None => params.clone(),
+        }
+    }
+
+    fn known_of(
+        &self,
+        version: Version,
+        path: &str,
+        fields: &[Field],
+        object: &Map<String, Value>,
+        unknown: &mut Vec<String>,
+    ) -> Map<String, Value> {
+        let mut known = Map::new();
+        for (name, value) in object {
+            let Some(field) = fields.iter().find(|field| field.name == name) else { continue };
+            if field.since.is_some_and(|since| since > version) {
+                unknown.push(format!("{path}.{name}"));
+            } else {
+                known.insert(name.clone(), self.known_value(version, &field.types, value, unknown));
+            }
+        }
+        known
+    }
+
+    fn known_value(
+        &self,
+        version: Version,
+        types: &[&str],
+        value: &Value,
+        unknown: &mut Vec<String>,
+    ) -> Value {
+        let files = BTreeSet::new();
+        let closest = types.iter().min_by_key(|name| self.check_type(name, value, &files, "").len());
+        let Some(name) = closest else { return value.clone() };
+        if let (Some(element), Some(items)) = (element_of(name), value.as_array()) {
+            return items.iter().map(|item| self.known_value(version, &[element], item, unknown)).collect();
+        }
+        match (self.types.get(name), value) {
+            (Some(Type::OneOf(subtypes)), _) => self.known_value(version, subtypes, value, unknown),
+            (Some(Type::Object(fields)), Value::Object(object)) => {
+                Value::Object(self.known_of(version, name, fields, object, unknown))
+            }
+            _ => value.clone(),
+        }
     }
 
     /// Whether `true` is the only result of a method.
@@ -230,12 +298,19 @@ fn texts(array: &Value) -> impl Iterator<Item = &str> {
 }
 
 impl Field {
-    /// `  name! A|B`
+    /// `  name! A|B`, `  name A @7.11`
     fn parse(line: &'static str) -> Self {
         let (name, types) = line.trim().split_once(' ').expect("a name and types");
+        let (types, since) = with_version(types);
         let (name, is_required) = name.strip_suffix('!').map_or((name, false), |name| (name, true));
-        Self { name, types: types.split('|').collect(), is_required }
+        Self { name, types: types.split('|').collect(), is_required, since }
     }
+}
+
+/// The text before ` @VERSION`, and the version.
+fn with_version(text: &'static str) -> (&'static str, Option<Version>) {
+    let Some((text, version)) = text.split_once(" @") else { return (text, None) };
+    (text, Some(Version::parse(version).expect("a version")))
 }
 
 /// The uploaded parts that a value refers to as `attach://NAME`, at any depth.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::methods::{self, Reply};
 use super::schema::{schema, value_from_text};
-use super::{Call, DEADLINE, Fault, Outcome, PlannedFault, Shared, TOKEN, UploadedFile, limits};
+use super::{Call, DEADLINE, Fault, Outcome, Shared, TOKEN, UploadedFile, limits, published, version};
 use crate::support::http::{self, Request};
 
 /// A port that stays reserved while the server is down: one socket is bound and never listens, and a second one
@@ -222,7 +222,14 @@ fn carry_out(shared: &Shared, mut call: Call) -> Option<Reply> {
         }
         return Some(reply);
     }
-    let reply = methods::answer(&mut state, &call);
+    let understood = version::understand(state.version, &call.method, &call.params);
+    for unknown in understood.unknown {
+        *state.unknown.entry(unknown).or_default() += 1;
+    }
+    let reply = match understood.refusal {
+        Some(refusal) => refusal,
+        None => methods::answer(&mut state, &Call { params: understood.params, ..call.clone() }),
+    };
     if let (Outcome::Accepted, Reply::Refused { status, .. }) = (&call.outcome, &reply) {
         call.outcome = Outcome::Refused(*status);
     }
@@ -299,11 +306,7 @@ fn record(shared: &Shared, call: Call) {
 
 fn next_fault(shared: &Shared, call: &Call) -> Option<Fault> {
     let mut state = shared.lock();
-    let meant = |plan: &PlannedFault| {
-        let is_of_chat = plan.chat_id.is_none_or(|chat| call.params.get("chat_id") == Some(&chat.into()));
-        plan.left > 0 && is_of_chat && (plan.method == "*" || call.is(&plan.method))
-    };
-    let plan = state.faults.iter_mut().find(|plan| meant(plan))?;
+    let plan = state.faults.iter_mut().find(|plan| plan.left > 0 && (plan.is_meant)(call))?;
     plan.left -= 1;
     Some(plan.fault.clone())
 }
@@ -312,6 +315,7 @@ fn violations(call: &Call) -> Vec<String> {
     let names: BTreeSet<String> = call.files.keys().cloned().collect();
     let mut found = schema().violations(&call.method, &call.params, &names);
     if found.is_empty() {
+        found.extend(published::violations(&call.method, &call.params, |name| call.files.contains_key(name)));
         found.extend(limits::violations(&call.method.to_ascii_lowercase(), &call.params));
         found.extend(methods::file_violations(call));
     }

@@ -36,6 +36,8 @@ enum What {
     ChannelPost(String),
     /// A change of the bot's own membership to this status.
     Membership(String),
+    /// Text after the bot's name, while a message is written in any chat.
+    InlineQuery(String),
 }
 
 impl Incoming {
@@ -80,6 +82,11 @@ impl Incoming {
     /// The bot's membership in the chat changed to `member`, `left` or `kicked`.
     pub fn membership(chat_id: i64, status: impl Into<String>) -> Self {
         Self::new(chat_id, What::Membership(status.into()))
+    }
+
+    /// What this user writes after the bot's name in some chat.
+    pub fn inline_query(user_id: i64, query: impl Into<String>) -> Self {
+        Self::new(user_id, What::InlineQuery(query.into()))
     }
 
     /// A reply to one of the bot's messages.
@@ -176,6 +183,15 @@ impl Incoming {
                     "date": now(),
                     "old_chat_member": member(if status == "member" { "left" } else { "member" }),
                     "new_chat_member": member(&status),
+                });
+            }
+            What::InlineQuery(query) => {
+                update["inline_query"] = json!({
+                    "id": format!("{update_id}"),
+                    "from": message["from"].take(),
+                    "query": query,
+                    "offset": "",
+                    "chat_type": "private",
                 });
             }
             What::Callback { message_id, data } => {
