@@ -11,11 +11,10 @@ use dot11::{MacAddr, Ssid};
 use store::event::{AlertOutcome, ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
 use store::recorder::RecorderSettings;
 
-use super::scenario::{Frame, MINUTE, Person, Scenario};
+use super::scenario::{Connection, Frame, MINUTE, Person, Scenario};
 use crate::support::bot_api::Incoming;
 use crate::support::recorder::{Input, Running, one_segment, settings};
 use crate::support::service::{Config, Service, probewatch_with_input, toml_string};
-use crate::support::testbed::Mode;
 use crate::support::transcript::Scene;
 use crate::support::wait;
 
@@ -32,11 +31,11 @@ const SILENCE: Duration = Duration::from_secs(70);
 /// The service rereads files of names every 30 seconds.
 const NAMES_RELOAD: Duration = Duration::from_secs(35);
 
-pub fn an_evening(mode: Mode) -> Vec<Scene> {
+pub fn an_evening(connection: Connection) -> Vec<Scene> {
     let folder = tempfile::tempdir().unwrap();
     let leases = folder.path().join("dhcp.leases");
     fs::write(&leases, format!("1767225600 {VAN} 192.168.1.7 delivery-van *\n")).unwrap();
-    let mut scenario = Scenario::open(mode, &CHATS, None, subscribe_to_the_limit, |config| {
+    let mut scenario = Scenario::open(connection, &CHATS, None, subscribe_to_the_limit, |config| {
         config
             .chats(&[ANN.id, BOB.id])
             .set("", "time_zone", &toml_string("UTC"))
@@ -56,7 +55,7 @@ pub fn an_evening(mode: Mode) -> Vec<Scene> {
 }
 
 /// A service with two imported names, whose devices can be followed.
-fn street(mode: Mode, play: fn(&mut Scenario)) -> Vec<Scene> {
+fn street(connection: Connection, play: fn(&mut Scenario)) -> Vec<Scene> {
     let folder = tempfile::tempdir().unwrap();
     let leases = folder.path().join("dhcp.leases");
     let names = [(VAN, "delivery-van"), (LAMP, "kitchen-lamp")];
@@ -71,27 +70,27 @@ fn street(mode: Mode, play: fn(&mut Scenario)) -> Vec<Scene> {
             .set("alerts", "silence_minutes", "1")
             .set("names", "import", &format!("[{}]", toml_string(leases.to_str().unwrap())))
     };
-    let mut scenario = Scenario::open(mode, &CHATS, None, |_| {}, config);
+    let mut scenario = Scenario::open(connection, &CHATS, None, |_| {}, config);
     scenario.wait_for_event(|event| event["name"] == "kitchen-lamp");
     scenario.skip_menus(2);
     play(&mut scenario);
     scenario.end()
 }
 
-pub fn a_followed_device(mode: Mode) -> Vec<Scene> {
-    street(mode, a_followed_device_leaves)
+pub fn a_followed_device(connection: Connection) -> Vec<Scene> {
+    street(connection, a_followed_device_leaves)
 }
 
-pub fn a_quiet_street(mode: Mode) -> Vec<Scene> {
-    street(mode, a_silent_source)
+pub fn a_quiet_street(connection: Connection) -> Vec<Scene> {
+    street(connection, a_silent_source)
 }
 
-pub fn a_stranger(mode: Mode) -> Vec<Scene> {
+pub fn a_stranger(connection: Connection) -> Vec<Scene> {
     let config = |config: Config| {
         let config = config.chats(&[]).set("telegram", "owners", &format!("[{}]", ANN.id));
         config.set("", "time_zone", &toml_string("UTC")).set("alerts", "gather_seconds", "1")
     };
-    let mut scenario = Scenario::open(mode, &CHATS, None, |_| {}, config);
+    let mut scenario = Scenario::open(connection, &CHATS, None, |_| {}, config);
     scenario.skip_menus(2);
     a_stranger_stays_near(&mut scenario);
     scenario.end()

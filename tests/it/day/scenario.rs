@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::support::bot_api::{BotApi, Call, Fault, Incoming, Outcome, SentMessage};
+use crate::support::bot_api::{BotApi, Call, Fault, Incoming, Outcome, SentMessage, Version};
 use crate::support::frames::{self, ProbeRequestFrame};
 use crate::support::ndjson;
 use crate::support::service::{Config, Service, toml_string};
@@ -86,17 +86,26 @@ pub const DAY: u64 = 86_400;
 /// The time between two frames of [`Scenario::send_probes_until`].
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How updates reach the bot, and the version of the Bot API that the server knows.
+#[derive(Clone, Copy)]
+pub struct Connection {
+    pub mode: Mode,
+    pub version: Version,
+}
+
 pub struct Scenario {
     pub api: BotApi,
     pub service: Service,
     pub radio: Option<TapRadio>,
-    mode: Mode,
+    connection: Connection,
     stdin: ChildStdin,
     transcript: Transcript,
     /// The number of calls that are in the transcript or left out of it.
     seen: usize,
     probes: usize,
     sequence: u16,
+    /// How often the service was started.
+    starts: usize,
     /// The start of the script, in microseconds since 1970.
     began_us: u64,
     data_dir: PathBuf,
@@ -107,7 +116,7 @@ impl Scenario {
     /// Starts the service with standard input and `radio`, if given, as its sources. `prepare` may fill the data
     /// directory before.
     pub fn open(
-        mode: Mode,
+        connection: Connection,
         chats: &[(i64, &'static str)],
         radio: Option<TapRadio>,
         prepare: impl FnOnce(&Path),
@@ -116,11 +125,11 @@ impl Scenario {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data");
         prepare(&data_dir);
-        let api = BotApi::start();
+        let api = BotApi::start_version(connection.version);
         let sources: Vec<&str> = ["-"].into_iter().chain(radio.as_ref().map(TapRadio::name)).collect();
         let config = Config::new(&api).sources(&sources).set("record", "fsync_milliseconds", "5");
         let config = config.set("", "data_dir", &toml_string(data_dir.to_str().unwrap()));
-        let config = if mode == Mode::Polling { config.polling() } else { config };
+        let config = if connection.mode == Mode::Polling { config.polling() } else { config };
         let mut service = Service::start_with(&api, change(config));
         let stdin = open_stdin(&mut service);
         let transcript = Transcript::new(chats);
@@ -128,12 +137,13 @@ impl Scenario {
             api,
             service,
             radio,
-            mode,
+            connection,
             stdin,
             transcript,
             seen: 0,
             probes: 0,
             sequence: 0,
+            starts: 1,
             began_us: now_us(),
             data_dir,
             _folder: folder,
@@ -160,6 +170,7 @@ impl Scenario {
         let is_menu = |call: &Call| call.is("setMyCommands") || call.is("deleteMyCommands");
         let set = self.api.calls().iter().filter(|call| call.is("setMyCommands")).count();
         self.service.restart_with(change);
+        self.starts += 1;
         self.stdin = open_stdin(&mut self.service);
         self.wait_until_ready(starts);
         self.api.wait_for_calls("setMyCommands", set + menus);
@@ -173,7 +184,7 @@ impl Scenario {
         if let Some(radio) = &self.radio {
             self.service.wait_until_capturing(radio.name());
         }
-        match self.mode {
+        match self.connection.mode {
             Mode::Webhook => {
                 self.api.webhook_number(start);
                 self.service.wait_for_log_event("webhook_registered", &[]);
@@ -199,7 +210,16 @@ impl Scenario {
         assert!(self.service.terminate().success());
         assert_eq!(self.api.unanswered_presses(), 0);
         self.api.assert_clean();
+        self.assert_tried_once();
         self.transcript.scenes()
+    }
+
+    /// What the server does not know, the bot tries at most once after each start. Only fields that a server ignores
+    /// without a word cannot be noticed.
+    fn assert_tried_once(&self) {
+        let tried = self.api.unknown().into_iter().filter(|(what, _)| what != "InlineKeyboardButton.style");
+        let often: Vec<(String, usize)> = tried.filter(|(_, count)| *count > self.starts).collect();
+        assert!(often.is_empty(), "tried again after {} starts: {often:?}", self.starts);
     }
 
     /// The data directory.
@@ -216,7 +236,7 @@ impl Scenario {
     /// Like [`Self::note`], for messages whose order within a chat may vary.
     pub fn note_unordered(&mut self, what: &str) {
         self.transcript.add_action(&format!("({what})"));
-        self.show_sorted(0, |calls| calls.sort_by_key(|call| call.params.get("text").map(Value::to_string)));
+        self.show_sorted(0, |calls| calls.sort_by_key(Call::plain));
     }
 
     /// Sends a text. Returns the bot's last message in response in the same chat.
@@ -270,7 +290,7 @@ impl Scenario {
         if !self.api.is_asked_for(&update) {
             return;
         }
-        match self.mode {
+        match self.connection.mode {
             Mode::Webhook => assert_eq!(self.api.post_update(self.service.listen_address(), &update), 200),
             Mode::Polling => {
                 self.api.push_update(update);

@@ -3,12 +3,11 @@
 use serde_json::{Value, json};
 
 use super::code_in;
-use super::scenario::{DAY, Frame, HOUR, MINUTE, Person, Scenario};
+use super::scenario::{Connection, DAY, Frame, HOUR, MINUTE, Person, Scenario};
 use crate::support::bot_api::{Fault, Incoming};
 use crate::support::frames::{Fcs, ProbeRequestFrame};
 use crate::support::service::{Config, log_field};
 use crate::support::tap_radio::TapRadio;
-use crate::support::testbed::Mode;
 use crate::support::transcript::Scene;
 
 const FAMILY: (i64, &str) = (-100_300, "Family");
@@ -41,10 +40,10 @@ const HOSTILE: [&[u8]; 6] = [
     b"=HYPERLINK(\"x\")",
 ];
 
-pub fn a_day(mode: Mode) -> Vec<Scene> {
+pub fn a_day(connection: Connection) -> Vec<Scene> {
     let radio = TapRadio::unique("pwday").unwrap();
     let mut scenario = Scenario::open(
-        mode,
+        connection,
         &CHATS,
         Some(radio),
         |_| {},

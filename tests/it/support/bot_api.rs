@@ -160,7 +160,7 @@ impl BotApi {
     /// Waits for the first call of a method (any case) that matches, whatever its outcome.
     pub fn wait_for_call(&self, method: &str, mut wanted: impl FnMut(&Call) -> bool) -> Call {
         self.wait_for(&format!("a call of {method}"), |state| {
-            let mut calls = state.calls.iter().filter(|call| call.method.eq_ignore_ascii_case(method));
+            let mut calls = state.calls.iter().filter(|call| call.is(method));
             calls.find(|call| wanted(call)).cloned()
         })
     }
@@ -168,7 +168,7 @@ impl BotApi {
     /// Waits until a method (any case) was called `count` times in total, and returns these calls.
     pub fn wait_for_calls(&self, method: &str, count: usize) -> Vec<Call> {
         self.wait_for(&format!("{count} calls of {method}"), |state| {
-            let calls = state.calls.iter().filter(|call| call.method.eq_ignore_ascii_case(method));
+            let calls = state.calls.iter().filter(|call| call.is(method));
             let calls: Vec<Call> = calls.cloned().collect();
             (calls.len() >= count).then_some(calls)
         })

@@ -22,6 +22,7 @@ pub mod preload;
 pub mod process;
 pub mod recorder;
 pub mod require;
+pub mod rich_form;
 pub mod service;
 pub mod stalled_thread;
 pub mod statistics;

@@ -170,6 +170,5 @@ pub fn is_alert(message: &SentMessage) -> bool {
 
 /// Whether this call sends or edits an alert, be it accepted or not.
 pub fn is_alert_call(call: &Call) -> bool {
-    let text = call.params.get("text").and_then(serde_json::Value::as_str);
-    text.is_some_and(|text| text.starts_with('📣'))
+    call.plain().starts_with('📣')
 }

@@ -10,6 +10,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::bot_api::{Call, Outcome, png_size, utf16_length};
+use super::rich_form;
 
 /// Patterns of text that differs between two runs, and their replacements, in the order in which they apply.
 const MASKS: [(&str, &str); 16] = [
@@ -143,7 +144,7 @@ impl Transcript {
         let text = |name: &str| call.params.get(name).and_then(Value::as_str);
         let message = call.message_id.or_else(|| call.params.get("message_id")?.as_i64());
         let key = (chat, message.unwrap_or_default());
-        if text("text").is_some_and(|text| text.starts_with('⏳')) {
+        if Call::read(&call.params).0.starts_with('⏳') {
             self.progress.insert(key);
         }
         if message.is_some() && self.progress.contains(&key) {
@@ -221,8 +222,13 @@ fn properties(call: &Call) -> String {
 
 fn contents(call: &Call) -> String {
     let media = call.params.get("media").and_then(Value::as_object);
-    let (plain, entities) = Call::read(media.unwrap_or(&call.params));
-    let mut shown = body(&marked(&plain, &entities));
+    let mut shown = match call.rich_blocks() {
+        Some(blocks) => body(&rich_form::shown(&blocks)),
+        None => {
+            let (plain, entities) = Call::read(media.unwrap_or(&call.params));
+            body(&marked(&plain, &entities))
+        }
+    };
     for file in call.files.values().filter(|file| png_size(file).is_none()) {
         let table = String::from_utf8_lossy(&file.bytes);
         let lines = table.lines().count();
@@ -246,10 +252,8 @@ fn body(text: &str) -> String {
 fn keyboard(markup: &Map<String, Value>) -> String {
     let mut shown = String::new();
     for row in markup.get("inline_keyboard").and_then(Value::as_array).into_iter().flatten() {
-        let labels = row.as_array().into_iter().flatten().map(|button| &button["text"]);
-        let labels: Vec<String> =
-            labels.map(|label| format!("[{}]", label.as_str().unwrap_or_default())).collect();
-        let _ = writeln!(shown, "  {}", labels.join(" "));
+        let buttons: Vec<String> = row.as_array().into_iter().flatten().map(shown_button).collect();
+        let _ = writeln!(shown, "  {}", buttons.join(" "));
     }
     if markup.get("force_reply") == Some(&Value::Bool(true)) {
         let field = markup.get("input_field_placeholder").and_then(Value::as_str).unwrap_or_default();
@@ -258,18 +262,27 @@ fn keyboard(markup: &Map<String, Value>) -> String {
     shown
 }
 
-/// The text with its formatting: `*bold*`, `` `code` ``, anything else by its name.
+/// `[Label]`, with its style and what it copies.
+fn shown_button(button: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut shown = format!("[{}", text(&button["text"]));
+    if let Some(style) = button["style"].as_str() {
+        let _ = write!(shown, " ‹{style}›");
+    }
+    if !button["copy_text"].is_null() {
+        let _ = write!(shown, " ‹copies {}›", text(&button["copy_text"]["text"]));
+    }
+    shown + "]"
+}
+
+/// The text with its formatting, as [`rich_form::marks`] marks it.
 fn marked(plain: &str, entities: &[Value]) -> String {
     let mut marks: Vec<(u64, bool, String)> = Vec::new();
     for entity in entities {
         let number = |name: &str| entity[name].as_u64().expect("a number");
-        let mark = match entity["type"].as_str().expect("a type") {
-            "bold" => "*".to_owned(),
-            "code" => "`".to_owned(),
-            other => format!("‹{other}›"),
-        };
-        marks.push((number("offset"), true, mark.clone()));
-        marks.push((number("offset") + number("length"), false, mark));
+        let (before, after) = rich_form::marks(entity);
+        marks.push((number("offset"), true, before));
+        marks.push((number("offset") + number("length"), false, after));
     }
     // If one entity ends where another begins, the end comes first.
     marks.sort_by_key(|(at, begins, _)| (*at, *begins));

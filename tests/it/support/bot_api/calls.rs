@@ -52,6 +52,7 @@ pub enum Outcome {
 pub struct Call {
     /// In the spelling of the API's documentation, or as received if the schema does not have it.
     pub method: String,
+    /// Without what the server's version does not know, if it was accepted.
     pub params: Map<String, Value>,
     pub files: BTreeMap<String, UploadedFile>,
     pub at: Instant,
@@ -61,9 +62,20 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether it is of this method, in any case.
+    /// Whether it is of this method, in any case. A rich message is a message: `sendMessage` is also sendRichMessage.
     pub fn is(&self, method: &str) -> bool {
-        self.method.eq_ignore_ascii_case(method)
+        let is_rich_too = method.eq_ignore_ascii_case("sendMessage") && self.method == "sendRichMessage";
+        self.method.eq_ignore_ascii_case(method) || is_rich_too
+    }
+
+    /// The displayed text or caption; of a rich message the plain form.
+    pub fn plain(&self) -> String {
+        Self::read(&self.params).0
+    }
+
+    /// The blocks of a rich message.
+    pub fn rich_blocks(&self) -> Option<Vec<Value>> {
+        limits::rich_blocks(&self.params).expect("a message that was accepted")
     }
 
     /// The displayed text or caption of these parameters (the call's, those of its media, or the content of an inline

@@ -228,7 +228,10 @@ fn carry_out(shared: &Shared, mut call: Call) -> Option<Reply> {
     }
     let reply = match understood.refusal {
         Some(refusal) => refusal,
-        None => methods::answer(&mut state, &Call { params: understood.params, ..call.clone() }),
+        None => {
+            call.params = understood.params;
+            methods::answer(&mut state, &call)
+        }
     };
     if let (Outcome::Accepted, Reply::Refused { status, .. }) = (&call.outcome, &reply) {
         call.outcome = Outcome::Refused(*status);
