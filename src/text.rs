@@ -28,15 +28,24 @@ const TIME_ENTITY_HORIZON: Duration = Duration::from_secs(1098 * 86_400);
 pub enum TimeFormat {
     /// How long ago it was, or how far ahead it is; the client keeps that up to date.
     Relative,
-    /// The weekday, the date and the time of day, as far as they are wanted.
+    /// When it was.
     Absolute {
         /// With the weekday.
         weekday: bool,
-        /// With the date.
-        date: Option<TimeLength>,
-        /// With the time of day.
-        time: Option<TimeLength>,
+        /// The date, the time of day, or both.
+        shown: DateOrTime,
     },
+}
+
+/// What of a time is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateOrTime {
+    /// The date.
+    Date(TimeLength),
+    /// The time of day.
+    Time(TimeLength),
+    /// The date and the time of day.
+    Both(TimeLength, TimeLength),
 }
 
 /// How much of a date or a time of day is shown.
@@ -51,7 +60,12 @@ pub enum TimeLength {
 /// The value of the attribute `format`.
 impl fmt::Display for TimeFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Absolute { weekday, date, time } = self else { return f.write_str("r") };
+        let Self::Absolute { weekday, shown } = self else { return f.write_str("r") };
+        let (date, time) = match *shown {
+            DateOrTime::Date(date) => (Some(date), None),
+            DateOrTime::Time(time) => (None, Some(time)),
+            DateOrTime::Both(date, time) => (Some(date), Some(time)),
+        };
         f.write_str(if *weekday { "w" } else { "" })?;
         f.write_str(match date {
             None => "",
@@ -340,15 +354,20 @@ mod tests {
 
     #[test]
     fn formats_of_times_are_those_of_the_bot_api() {
-        let lengths = [None, Some(TimeLength::Short), Some(TimeLength::Long)];
-        let formats = [false, true].into_iter().flat_map(|weekday| {
-            lengths.into_iter().flat_map(move |date| {
-                lengths.map(|time| TimeFormat::Absolute { weekday, date, time }.to_string())
-            })
-        });
-        let formats: Vec<String> = formats.collect();
-        let expected = "|t|T|d|dt|dT|D|Dt|DT|w|wt|wT|wd|wdt|wdT|wD|wDt|wDT";
-        assert_eq!(formats.join("|"), expected);
+        let lengths = [TimeLength::Short, TimeLength::Long];
+        let both = |date| lengths.map(|time| DateOrTime::Both(date, time));
+        let shown = [
+            lengths.map(DateOrTime::Time),
+            lengths.map(DateOrTime::Date),
+            both(TimeLength::Short),
+            both(TimeLength::Long),
+        ];
+        let formats: Vec<String> = [false, true]
+            .into_iter()
+            .flat_map(|weekday| shown.concat().into_iter().map(move |shown| (weekday, shown)))
+            .map(|(weekday, shown)| TimeFormat::Absolute { weekday, shown }.to_string())
+            .collect();
+        assert_eq!(formats.join(" "), "t T d D dt dT Dt DT wt wT wd wD wdt wdT wDt wDT");
         assert_eq!(TimeFormat::Relative.to_string(), "r");
     }
 

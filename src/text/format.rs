@@ -6,20 +6,20 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 use store::event::{GroupId, Timestamp};
 
-use super::{MESSAGE_LIMIT, Text, TimeFormat, TimeLength, printable, utf16_length};
+use super::{DateOrTime, MESSAGE_LIMIT, Text, TimeFormat, TimeLength, printable, utf16_length};
 
 /// The formats of times in the texts. Readers with another zone may have another day, so a time that may be of a day before
 /// has its weekday.
 const DAY_AND_TIME: TimeFormat =
-    TimeFormat::Absolute { weekday: true, date: Some(TimeLength::Short), time: Some(TimeLength::Long) };
+    TimeFormat::Absolute { weekday: true, shown: DateOrTime::Both(TimeLength::Short, TimeLength::Long) };
 const WEEKDAY_AND_TIME: TimeFormat =
-    TimeFormat::Absolute { weekday: true, date: None, time: Some(TimeLength::Long) };
+    TimeFormat::Absolute { weekday: true, shown: DateOrTime::Time(TimeLength::Long) };
 pub(crate) const SHORT_TIME: TimeFormat =
-    TimeFormat::Absolute { weekday: false, date: None, time: Some(TimeLength::Short) };
+    TimeFormat::Absolute { weekday: false, shown: DateOrTime::Time(TimeLength::Short) };
 pub(crate) const WEEKDAY_AND_SHORT_TIME: TimeFormat =
-    TimeFormat::Absolute { weekday: true, date: None, time: Some(TimeLength::Short) };
+    TimeFormat::Absolute { weekday: true, shown: DateOrTime::Time(TimeLength::Short) };
 pub(crate) const DAY_AND_SHORT_TIME: TimeFormat =
-    TimeFormat::Absolute { weekday: true, date: Some(TimeLength::Short), time: Some(TimeLength::Short) };
+    TimeFormat::Absolute { weekday: true, shown: DateOrTime::Both(TimeLength::Short, TimeLength::Short) };
 
 /// A phone that has no name.
 pub(crate) fn phone(id: GroupId) -> String {
