@@ -2,6 +2,7 @@
 
 mod report;
 mod requested_waits;
+mod server_features;
 mod telegram_problems;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use store::state::{DEVICE_SHARDS, Flood, State};
 use crate::device_counts::DeviceCounts;
 pub use report::{clock_doubt, flood, full_report, offline_report, pending_deletion, requested_wait};
 pub use requested_waits::{RequestedWait, RequestedWaits, WaitsWith};
+pub use server_features::{ServerFeature, ServerFeatures};
 pub use telegram_problems::{TelegramProblem, TelegramProblems, UpdateConflict};
 
 /// The values of the status report.
@@ -53,6 +55,9 @@ pub struct Status {
     pub telegram_waits: Vec<RequestedWait>,
     /// What keeps the bot from its work in Telegram until somebody helps.
     pub telegram_problems: Vec<TelegramProblem>,
+    /// What the Bot API server is known to lack.
+    #[serde(default)]
+    pub telegram_server_lacks: Vec<ServerFeature>,
     /// The latest flood of invented addresses.
     pub flood: Option<Flood>,
     /// Probes that this program lost.
@@ -106,6 +111,7 @@ impl Status {
             alerts_waiting: state.alerts().waiting(),
             telegram_waits: Vec::new(),
             telegram_problems: telegram_problems::blocking(state),
+            telegram_server_lacks: Vec::new(),
             flood: state.floods().latest(),
             lost_probes: 0,
             lost_log_lines: 0,

@@ -6,6 +6,7 @@
 //! A time keeps the text that stands for it, in the configured zone. Where the server knows date-time entities, each reader
 //! sees it in their own zone and language, and ages stay correct.
 
+pub mod document;
 pub(crate) mod format;
 
 use std::fmt::{self, Write};
@@ -232,6 +233,34 @@ impl Text {
             break;
         }
         Self(kept)
+    }
+
+    /// The text with its plain pieces in bold.
+    pub(crate) fn to_bold(&self) -> Self {
+        Self::default().bold_text(self.clone())
+    }
+
+    /// The lines of the text.
+    pub(crate) fn lines(&self) -> Vec<Self> {
+        let mut lines = vec![Self::default()];
+        for piece in &self.0 {
+            for (index, part) in piece.content.split('\n').enumerate() {
+                if index > 0 {
+                    lines.push(Self::default());
+                }
+                if let Some(line) = lines.last_mut()
+                    && !part.is_empty()
+                {
+                    line.0.push(Piece { content: part.to_owned(), ..*piece });
+                }
+            }
+        }
+        lines
+    }
+
+    /// Whether nothing of the text can be seen.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.0.iter().all(|piece| piece.content.trim().is_empty())
     }
 
     /// The length as Telegram counts it, in UTF-16 code units. A time counts as the text that stands for it.

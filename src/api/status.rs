@@ -13,7 +13,7 @@ use super::{Api, ApiError, body};
 use crate::status::{self, Status};
 
 /// Fields that only a running service has.
-const LIVE_FIELDS: [&str; 7] = [
+const LIVE_FIELDS: [&str; 8] = [
     "uptime_seconds",
     "sensors",
     "lost_probes",
@@ -21,6 +21,7 @@ const LIVE_FIELDS: [&str; 7] = [
     "disk_error",
     "disk_remedy",
     "telegram_waits",
+    "telegram_server_lacks",
 ];
 
 /// The status of the service that this process is, as a JSON object or a text.

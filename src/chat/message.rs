@@ -7,6 +7,7 @@ use store::event::{ChatId, Person};
 
 use super::DocumentPermit;
 use crate::text::Text;
+use crate::text::document::Document;
 
 /// Who asks for something, and where.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +64,10 @@ pub struct ButtonPress<'a> {
 /// A message to a person.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reply {
-    /// The text, or the caption of the file.
+    /// The text, or the caption of the file. Of a document it is the classic form.
     pub text: Text,
+    /// What a rich message shows, where Telegram's server knows those and there is no file.
+    pub document: Option<Document>,
     /// Rows of buttons.
     pub buttons: Vec<Vec<Button>>,
     /// Set if it is a question that expects a reply: the placeholder of the empty input field.
@@ -158,6 +161,24 @@ impl Progress {
 impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Progress")
+    }
+}
+
+impl Reply {
+    /// The reply with a line more.
+    #[must_use]
+    pub(super) fn with_line(self, line: Text) -> Self {
+        Self {
+            text: self.text.append("\n").append_text(line.clone()),
+            document: self.document.map(|document| document.paragraph(line)),
+            ..self
+        }
+    }
+}
+
+impl From<Document> for Reply {
+    fn from(document: Document) -> Self {
+        Self { text: document.to_text(), document: Some(document), ..Self::default() }
     }
 }
 

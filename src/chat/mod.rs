@@ -27,7 +27,7 @@ use store::recorder::RecorderHandle;
 
 use crate::log_writer;
 use crate::metrics::Timings;
-use crate::status::{RequestedWaits, ShownTimeZone, SourceStatus, Status, TelegramProblems};
+use crate::status::{RequestedWaits, ServerFeatures, ShownTimeZone, SourceStatus, Status, TelegramProblems};
 use crate::text::Text;
 pub use access::{AccessControl, BoxFuture};
 pub use message::{
@@ -56,6 +56,7 @@ pub struct Chat {
     lookup_timings: Arc<Timings>,
     requested_waits: RequestedWaits,
     telegram_problems: TelegramProblems,
+    server_features: ServerFeatures,
     access: Option<Arc<dyn AccessControl>>,
     /// Held while a device is named or a proposal answered.
     naming: Arc<tokio::sync::Mutex<()>>,
@@ -80,6 +81,7 @@ impl Chat {
             lookup_timings: Arc::default(),
             requested_waits: RequestedWaits::default(),
             telegram_problems: TelegramProblems::default(),
+            server_features: ServerFeatures::default(),
             access: None,
             naming: Arc::default(),
         }
@@ -143,6 +145,11 @@ impl Chat {
         self.telegram_problems.clone()
     }
 
+    /// What the Bot API server is known to lack, which the status shows.
+    pub fn server_features(&self) -> ServerFeatures {
+        self.server_features.clone()
+    }
+
     /// The zone in which times are shown.
     pub fn zone(&self) -> Tz {
         self.zone
@@ -188,6 +195,7 @@ impl Chat {
             disk_remedy: disk_error.map(|error| error.remedy),
             telegram_waits: self.requested_waits.current(self.recorder.now()),
             telegram_problems,
+            telegram_server_lacks: self.server_features.lacking(),
             clock_doubt: self.recorder.clock_doubt(),
             pending_deletion: self.recorder.pending_deletion(),
             time_zone: self.time_zone.as_deref().cloned(),

@@ -11,7 +11,10 @@ use store::event::Timestamp;
 use store::recorder::{ClockDoubt, LogSize, PendingDeletion};
 use store::state::Flood;
 
-use super::{RequestedWait, SourceState, SourceStatus, Status, TelegramProblem, UpdateConflict, WaitsWith};
+use super::{
+    RequestedWait, ServerFeature, SourceState, SourceStatus, Status, TelegramProblem, UpdateConflict,
+    WaitsWith,
+};
 use crate::text::format::{
     age, live_age, pluralize, reason, short_time, shown_bytes, shown_duration, shown_time, time_and_age,
 };
@@ -49,10 +52,27 @@ fn alerts(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
         let text = text.append("\n⚠️ ").append_text(problem.summary(zone));
         text.append(format_args!("; {}", problem.remedy()))
     });
+    let text = match server_lacks(&status.telegram_server_lacks) {
+        Some(line) => text.append(format_args!("\n{line}")),
+        None => text,
+    };
     match status.flood.filter(|flood| now.abs_diff(flood.last) < SHOWN_FLOOD) {
         Some(found) => text.append("\n").append_text(flood(&found, now, zone)),
         None => text,
     }
+}
+
+/// That Telegram's server is older than what the bot uses, and how it does without.
+fn server_lacks(lacking: &[ServerFeature]) -> Option<String> {
+    let oldest = lacking.first()?;
+    let without = lacking.iter().map(|feature| match feature {
+        ServerFeature::RichMessages => "lists are sent as plain text",
+        ServerFeature::DateTimeEntities => "times are in this machine's zone",
+        ServerFeature::CopyTextButtons => "there are no buttons that copy",
+        ServerFeature::Drafts => "progress is shown in messages",
+    });
+    let without: Vec<&str> = without.collect();
+    Some(format!("Telegram's server is older than Bot API {}: {}", oldest.since(), without.join("; ")))
 }
 
 /// What the bot waits with because Telegram asked for it, and until when.

@@ -13,7 +13,7 @@ use reqwest::{RequestBuilder, redirect};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::event::ChatId;
+use store::event::{ChatId, Timestamp};
 use teloxide::Bot;
 use teloxide::payloads::{GetUpdates, GetUpdatesSetters, SetWebhook};
 use teloxide::requests::Payload;
@@ -23,13 +23,16 @@ use tracing::warn;
 use url::Url;
 
 use super::backoff::{Backoff, MAX_WAIT};
-use super::outgoing::{OutgoingMessage, Upload, edit_picture, edit_text, fits, webhook_with_certificate};
+use super::outgoing::{
+    OutgoingMessage, Upload, edit_picture, edit_rich, edit_text, fits, webhook_with_certificate,
+};
 use super::request_error::{RequestError, Response, with_causes};
+use super::server_features::{MessageForm, OPTIONAL_METHODS, send_in_accepted_form};
 use super::update::{Update, elements_of_result, read_updates};
 use super::{RequestMetrics, TelegramError};
 use crate::chat::{File, Reply};
 use crate::config::Telegram;
-use crate::status::{RequestedWaits, WaitsWith};
+use crate::status::{RequestedWaits, ServerFeatures, WaitsWith};
 
 /// How long Telegram holds `getUpdates` open while there is no update (Bot API, `getUpdates`, `timeout`).
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -63,6 +66,8 @@ pub(super) struct Api {
     metrics: RequestMetrics,
     /// Waits with updates and alerts that the server asked for.
     waits: RequestedWaits,
+    /// What the server is known to lack.
+    features: ServerFeatures,
 }
 
 impl Api {
@@ -72,6 +77,7 @@ impl Api {
         settings: &Telegram,
         metrics: RequestMetrics,
         waits: RequestedWaits,
+        features: ServerFeatures,
     ) -> Result<Self, TelegramError> {
         let bot = |timeout: Duration| {
             let client = teloxide::net::default_reqwest_settings()
@@ -84,7 +90,7 @@ impl Api {
             Ok(Bot::with_client(settings.token.reveal(), client).set_api_url(settings.api_url.clone()))
         };
         let polling_bot = bot(POLL_TIMEOUT + Duration::from_secs(10))?;
-        Ok(Self { bot: bot(REQUEST_TIMEOUT)?, polling_bot, metrics, waits })
+        Ok(Self { bot: bot(REQUEST_TIMEOUT)?, polling_bot, metrics, waits, features })
     }
 
     /// Sends a request once.
@@ -158,19 +164,27 @@ impl Api {
         self.measure(GetUpdates::NAME, request, parse_updates).await
     }
 
-    /// Sends a message once. Returns its number if Telegram names it.
+    /// Sends a message at `now` once, in the first form that the server knows. Returns its number if Telegram names it.
     pub(super) async fn send(
         &self,
         message: &OutgoingMessage<'_>,
+        now: Timestamp,
     ) -> Result<Option<MessageId>, RequestError> {
         let file = message.reply.file.as_ref().filter(|file| message.plain_limit.is_none() && fits(file));
-        let sent: Value = match file {
-            None => self.request_as(&message.to_request()).await?,
-            Some(file) => {
-                let upload = message.to_upload(file).map_err(RequestError::invalid)?;
-                self.upload(upload).await?
+        let document = message.document().filter(|_| file.is_none());
+        let send = async |form: MessageForm| -> Result<Value, RequestError> {
+            match (file, document) {
+                (Some(file), _) => {
+                    let upload = message.to_upload(file, form).map_err(RequestError::invalid)?;
+                    self.upload(upload).await
+                }
+                (None, Some(document)) if form.is_rich => {
+                    self.request_as(&message.to_rich_request(document, form)).await
+                }
+                _ => self.request_as(&message.to_request(form)).await,
             }
         };
+        let sent = send_in_accepted_form(&self.features, now, document.is_some(), send).await?;
         let sent: SentMessage = serde_json::from_value(sent).unwrap_or_default();
         Ok(sent.message_id.map(MessageId))
     }
@@ -181,20 +195,25 @@ impl Api {
         chat: ChatId,
         message: MessageId,
         reply: &Reply,
+        now: Timestamp,
     ) -> Result<(), RequestError> {
-        let outcome = match reply.file.as_ref().filter(|file| fits(file)) {
-            Some(File::Picture { png }) => {
-                let upload = edit_picture(chat, message, reply, png).map_err(RequestError::invalid)?;
-                self.upload(upload).await
+        let file = reply.file.as_ref().filter(|file| fits(file));
+        let document = reply.document.as_ref().filter(|_| reply.file.is_none());
+        let edit = async |form: MessageForm| -> Result<IgnoredAny, RequestError> {
+            match (file, document) {
+                (Some(File::Picture { png }), _) => {
+                    let upload =
+                        edit_picture(chat, message, reply, png, form).map_err(RequestError::invalid)?;
+                    self.upload(upload).await
+                }
+                (_, Some(document)) if form.is_rich => {
+                    self.request_as(&edit_rich(chat, message, reply, document, form)).await
+                }
+                _ => self.request_as(&edit_text(chat, message, reply, form)).await,
             }
-            _ => self.request_as(&edit_text(chat, message, reply)).await,
         };
-        match outcome {
-            Err(error)
-                if error.refusal().is_some_and(|reason| reason.contains("message is not modified")) =>
-            {
-                Ok(())
-            }
+        match send_in_accepted_form(&self.features, now, document.is_some(), edit).await {
+            Err(error) if error.is_not_modified() => Ok(()),
             outcome => outcome.map(|IgnoredAny| ()),
         }
     }
@@ -216,6 +235,10 @@ impl Api {
     ) -> Result<T, RequestError> {
         let start = Instant::now();
         let outcome = receive(request).await.and_then(|(status, body)| parse(status, &body));
+        let outcome = match OPTIONAL_METHODS.contains(&method) {
+            true => outcome,
+            false => outcome.map_err(RequestError::of_known_method),
+        };
         self.metrics.record(method, start.elapsed(), &outcome);
         outcome
     }

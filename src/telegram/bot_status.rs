@@ -14,7 +14,7 @@ use super::api::Api;
 use super::request_error::RequestError;
 use super::{RequestMetrics, TelegramError, webhook};
 use crate::config::{Telegram, Tls, Updates};
-use crate::status::RequestedWaits;
+use crate::status::{RequestedWaits, ServerFeatures};
 
 /// How long one response may take.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -91,7 +91,8 @@ pub async fn query_bot_status(settings: &Telegram) -> Result<BotStatus, Telegram
     struct User {
         username: String,
     }
-    let api = Api::new(settings, RequestMetrics::default(), RequestedWaits::default())?;
+    let api =
+        Api::new(settings, RequestMetrics::default(), RequestedWaits::default(), ServerFeatures::default())?;
     let (bot, info) = tokio::join!(
         query::<_, User>(&api, GetMe::new()),
         query::<_, WebhookInfo>(&api, GetWebhookInfo::new())

@@ -390,7 +390,8 @@ fn log_ignored(message: &Message, incoming: &IncomingMessage, update: u32) {
 fn is_editable_into(message: &Message, reply: &Reply) -> bool {
     match reply.file {
         _ if reply.asks_for.is_some() => false,
-        None => message.text.is_some(),
+        // A rich message has no text that a server knows which is older than those.
+        None => message.text.is_some() || !(message.has_photo || message.has_document),
         Some(File::Picture { .. }) => message.has_photo,
         Some(File::Document { .. }) => false,
     }

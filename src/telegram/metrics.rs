@@ -50,6 +50,7 @@ fn reason(error: &RequestError) -> &'static str {
         | RequestError::Refused(_)
         | RequestError::TopicClosed(_) => "refused",
         RequestError::Conflict(_) => "conflict",
+        RequestError::UnknownMethod => "unknown_method",
         RequestError::Token => "token",
         RequestError::Migrated(_) => "moved",
         RequestError::Temporary { retry_after: Some(_), .. } => "too_many",

@@ -45,6 +45,7 @@ mod rate_limiter;
 mod request_error;
 mod sender;
 mod sent_warnings;
+mod server_features;
 mod slow_presses;
 mod source_notifier;
 mod token_bucket;
@@ -91,7 +92,7 @@ pub async fn run(
     metrics: RequestMetrics,
     stop: CancellationToken,
 ) -> Result<(), TelegramError> {
-    let api = Api::new(&settings, metrics, chat.requested_waits())?;
+    let api = Api::new(&settings, metrics, chat.requested_waits(), chat.server_features())?;
     let problems = chat.telegram_problems();
     let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats, problems.clone());
     let config::Delivery { gather, quiet, silence } = settings.delivery;

@@ -10,14 +10,17 @@ use store::event::ChatId;
 use teloxide::payloads::{
     EditMessageText, EditMessageTextSetters, SendMessage, SendMessageSetters, SetWebhook,
 };
+use teloxide::requests::Payload;
 use teloxide::types::{
     ChatAction, ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId,
     ParseMode, ReplyMarkup, ReplyParameters, ThreadId,
 };
 use tracing::error;
 
+use super::server_features::MessageForm;
 use crate::chat::{Button, File, Reply};
-use crate::text::{MESSAGE_LIMIT, Text, TimeMarkup};
+use crate::text::document::Document;
+use crate::text::{MESSAGE_LIMIT, Text};
 
 /// The longest caption, in UTF-16 code units after entities are parsed (Bot API, `sendPhoto`, `caption`).
 const CAPTION_LIMIT: usize = 1024;
@@ -71,9 +74,75 @@ pub(super) struct Upload {
     pub(super) bytes: usize,
 }
 
-impl OutgoingMessage<'_> {
+/// A request that sends a rich message (Bot API, `sendRichMessage`).
+#[derive(Serialize)]
+pub(super) struct SendRichMessage {
+    chat_id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_thread_id: Option<ThreadId>,
+    rich_message: InputRichMessage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disable_notification: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_parameters: Option<ReplyParameters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_markup: Option<ReplyMarkup>,
+}
+
+impl Payload for SendRichMessage {
+    type Output = Value;
+    const NAME: &'static str = "SendRichMessage";
+}
+
+/// A request that replaces a message by a rich one (Bot API, `editMessageText`, `rich_message`).
+#[derive(Serialize)]
+pub(super) struct EditRichMessage {
+    chat_id: i64,
+    message_id: i32,
+    rich_message: InputRichMessage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_markup: Option<InlineKeyboardMarkup>,
+}
+
+impl Payload for EditRichMessage {
+    type Output = Value;
+    const NAME: &'static str = "EditMessageText";
+}
+
+/// The content of a rich message (Bot API, `InputRichMessage`).
+#[derive(Serialize)]
+struct InputRichMessage {
+    html: String,
+    /// No SSID becomes a link, a mention or a command.
+    skip_entity_detection: bool,
+}
+
+impl InputRichMessage {
+    fn new(document: &Document, form: MessageForm) -> Self {
+        Self { html: document.to_rich_html(form.times), skip_entity_detection: true }
+    }
+}
+
+impl<'a> OutgoingMessage<'a> {
+    /// What a rich message shows, unless the message is sent as plain text.
+    pub(super) fn document(&self) -> Option<&'a Document> {
+        self.reply.document.as_ref().filter(|_| self.plain_limit.is_none())
+    }
+
+    /// The request for a reply with this document.
+    pub(super) fn to_rich_request(self, document: &Document, form: MessageForm) -> SendRichMessage {
+        SendRichMessage {
+            chat_id: self.destination.chat.0,
+            message_thread_id: self.destination.topic,
+            rich_message: InputRichMessage::new(document, form),
+            disable_notification: self.silent.then_some(true),
+            reply_parameters: self.reply_parameters(),
+            reply_markup: self.markup(form),
+        }
+    }
+
     /// The request for a reply without a file.
-    pub(super) fn to_request(self) -> SendMessage {
+    pub(super) fn to_request(self, form: MessageForm) -> SendMessage {
         let Destination { chat, topic, .. } = self.destination;
         if let Some(limit) = self.plain_limit {
             let text = self.reply.text.shortened(limit).to_string();
@@ -82,12 +151,12 @@ impl OutgoingMessage<'_> {
             request.disable_notification = self.silent.then_some(true);
             return request;
         }
-        let mut request = SendMessage::new(telegram_id(chat), html(&self.reply.text, MESSAGE_LIMIT))
+        let mut request = SendMessage::new(telegram_id(chat), html(&self.reply.text, MESSAGE_LIMIT, form))
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
         request.message_thread_id = topic;
         request.disable_notification = self.silent.then_some(true);
-        request.reply_markup = self.markup();
+        request.reply_markup = self.markup(form);
         request.reply_parameters = self.reply_parameters();
         request
     }
@@ -96,7 +165,7 @@ impl OutgoingMessage<'_> {
     ///
     /// # Errors
     /// If a field cannot be serialized.
-    pub(super) fn to_upload(self, file: &File) -> Result<Upload, serde_json::Error> {
+    pub(super) fn to_upload(self, file: &File, form: MessageForm) -> Result<Upload, serde_json::Error> {
         let (method, field, part, bytes) = match file {
             File::Picture { png } => ("SendPhoto", "photo", picture(png), png.len()),
             File::Document { name, bytes, .. } => {
@@ -104,29 +173,29 @@ impl OutgoingMessage<'_> {
                 ("SendDocument", "document", part, bytes.len())
             }
         };
-        let mut form = Form::new().text("chat_id", self.destination.chat.0.to_string()).part(field, part);
-        if let Some(caption) = caption(&self.reply.text) {
-            form = form.text("caption", caption).text("parse_mode", "HTML");
+        let mut fields = Form::new().text("chat_id", self.destination.chat.0.to_string()).part(field, part);
+        if let Some(caption) = caption(&self.reply.text, form) {
+            fields = fields.text("caption", caption).text("parse_mode", "HTML");
         }
         if let Some(ThreadId(MessageId(topic))) = self.destination.topic {
-            form = form.text("message_thread_id", topic.to_string());
+            fields = fields.text("message_thread_id", topic.to_string());
         }
         if self.silent {
-            form = form.text("disable_notification", "true");
+            fields = fields.text("disable_notification", "true");
         }
-        if let Some(markup) = self.markup() {
-            form = form.text("reply_markup", to_json(&markup)?);
+        if let Some(markup) = self.markup(form) {
+            fields = fields.text("reply_markup", to_json(&markup)?);
         }
         if let Some(parameters) = self.reply_parameters() {
-            form = form.text("reply_parameters", to_json(&parameters)?);
+            fields = fields.text("reply_parameters", to_json(&parameters)?);
         }
-        Ok(Upload { method, form, bytes })
+        Ok(Upload { method, form: fields, bytes })
     }
 
     /// A prompt for a reply takes the place of buttons: a message can have only one of them (Bot API, `reply_markup`).
-    fn markup(&self) -> Option<ReplyMarkup> {
+    fn markup(&self, form: MessageForm) -> Option<ReplyMarkup> {
         let Some(placeholder) = self.reply.asks_for else {
-            return keyboard(&self.reply.buttons).map(ReplyMarkup::InlineKeyboard);
+            return keyboard(&self.reply.buttons, form).map(ReplyMarkup::InlineKeyboard);
         };
         let placeholder: String = placeholder.chars().take(PLACEHOLDER_LIMIT).collect();
         let question =
@@ -143,13 +212,34 @@ impl OutgoingMessage<'_> {
     }
 }
 
+/// The request that makes `message` in this chat a rich one with this document.
+pub(super) fn edit_rich(
+    chat: ChatId,
+    message: MessageId,
+    reply: &Reply,
+    document: &Document,
+    form: MessageForm,
+) -> EditRichMessage {
+    EditRichMessage {
+        chat_id: chat.0,
+        message_id: message.0,
+        rich_message: InputRichMessage::new(document, form),
+        reply_markup: keyboard(&reply.buttons, form),
+    }
+}
+
 /// The request that replaces the text of `message` in this chat.
-pub(super) fn edit_text(chat: ChatId, message: MessageId, reply: &Reply) -> EditMessageText {
-    let text = html(&reply.text, MESSAGE_LIMIT);
+pub(super) fn edit_text(
+    chat: ChatId,
+    message: MessageId,
+    reply: &Reply,
+    form: MessageForm,
+) -> EditMessageText {
+    let text = html(&reply.text, MESSAGE_LIMIT, form);
     let mut request = EditMessageText::new(telegram_id(chat), message, text)
         .parse_mode(ParseMode::Html)
         .link_preview_options(no_preview());
-    request.reply_markup = keyboard(&reply.buttons);
+    request.reply_markup = keyboard(&reply.buttons, form);
     request
 }
 
@@ -162,21 +252,22 @@ pub(super) fn edit_picture(
     message: MessageId,
     reply: &Reply,
     png: &[u8],
+    form: MessageForm,
 ) -> Result<Upload, serde_json::Error> {
     let mut media = json!({"type": "photo", "media": format!("attach://{PICTURE_FIELD}")});
-    if let Some(caption) = caption(&reply.text) {
+    if let Some(caption) = caption(&reply.text, form) {
         media["caption"] = caption.into();
         media["parse_mode"] = "HTML".into();
     }
-    let mut form = Form::new()
+    let mut fields = Form::new()
         .text("chat_id", chat.0.to_string())
         .text("message_id", message.0.to_string())
         .text("media", to_json(&media)?)
         .part(PICTURE_FIELD, picture(png));
-    if let Some(keyboard) = keyboard(&reply.buttons) {
-        form = form.text("reply_markup", to_json(&keyboard)?);
+    if let Some(keyboard) = keyboard(&reply.buttons, form) {
+        fields = fields.text("reply_markup", to_json(&keyboard)?);
     }
-    Ok(Upload { method: "EditMessageMedia", form, bytes: png.len() })
+    Ok(Upload { method: "EditMessageMedia", form: fields, bytes: png.len() })
 }
 
 /// The request that sets the webhook with this certificate (Bot API, `setWebhook`, `certificate`).
@@ -224,13 +315,14 @@ pub(super) fn telegram_id(chat: ChatId) -> teloxide::types::ChatId {
     teloxide::types::ChatId(chat.0)
 }
 
-fn html(text: &Text, limit: usize) -> String {
-    text.shortened(limit).to_html(TimeMarkup::Text)
+/// The HTML of a text of at most `limit` UTF-16 code units.
+fn html(text: &Text, limit: usize, form: MessageForm) -> String {
+    text.shortened(limit).to_html(form.times)
 }
 
 /// The caption of a file; `None` if the text is empty.
-fn caption(text: &Text) -> Option<String> {
-    (text.length() > 0).then(|| html(text, CAPTION_LIMIT))
+fn caption(text: &Text, form: MessageForm) -> Option<String> {
+    (text.length() > 0).then(|| html(text, CAPTION_LIMIT, form))
 }
 
 fn picture(png: &[u8]) -> Part {
@@ -241,7 +333,7 @@ fn to_json(value: &impl Serialize) -> Result<String, serde_json::Error> {
     serde_json::to_string(value)
 }
 
-fn keyboard(rows: &[Vec<Button>]) -> Option<InlineKeyboardMarkup> {
+fn keyboard(rows: &[Vec<Button>], _: MessageForm) -> Option<InlineKeyboardMarkup> {
     let rows = rows.iter().map(|row| row.iter().filter_map(button).collect::<Vec<_>>());
     let rows: Vec<_> = rows.filter(|row| !row.is_empty()).collect();
     (!rows.is_empty()).then(|| InlineKeyboardMarkup::new(rows))
@@ -269,6 +361,10 @@ fn no_preview() -> LinkPreviewOptions {
 mod tests {
     use super::*;
     use crate::chat::DocumentPermit;
+    use crate::text::TimeMarkup;
+
+    const FORM: MessageForm =
+        MessageForm { is_rich: true, times: TimeMarkup::Text, has_copy_text_buttons: true };
 
     /// The text that HTML in Telegram's style shows.
     fn plain(html: &str) -> String {
@@ -286,7 +382,7 @@ mod tests {
         {
             for before in 0..4 {
                 let text = Text::plain("x".repeat(before)).bold(&name).append(": 3 probes. ").code(&name);
-                let caption = caption(&text).unwrap();
+                let caption = caption(&text, FORM).unwrap();
                 let count = |tag: &str| caption.matches(tag).count();
                 assert_eq!((count("<b>"), count("<code>")), (count("</b>"), count("</code>")), "{caption}");
                 let read = plain(&caption);
@@ -296,7 +392,7 @@ mod tests {
                 assert!(text.to_string().starts_with(kept), "{kept}");
             }
         }
-        assert_eq!(caption(&Text::default()), None);
+        assert_eq!(caption(&Text::default(), FORM), None);
     }
 
     #[test]

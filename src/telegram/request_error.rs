@@ -44,6 +44,9 @@ pub(super) enum RequestError {
     /// Telegram gives its updates elsewhere: to a webhook, or to another program that polls.
     #[error("{0}")]
     Conflict(String),
+    /// The server does not know the method, or not the bot's token.
+    #[error("Telegram does not know the method, or the bot's token")]
+    UnknownMethod,
     /// Telegram rejects the bot's token.
     #[error("Telegram does not know the bot's token")]
     Token,
@@ -98,10 +101,31 @@ impl RequestError {
             | Self::Refused(reason)
             | Self::TopicClosed(reason) => Some(reason),
             Self::Conflict(_)
+            | Self::UnknownMethod
             | Self::Token
             | Self::Migrated(_)
             | Self::Redirected(_)
             | Self::Temporary { .. } => None,
+        }
+    }
+
+    /// Whether an edit was refused because the message is what it would become.
+    pub(super) fn is_not_modified(&self) -> bool {
+        self.refusal().is_some_and(|reason| reason.contains("message is not modified"))
+    }
+
+    /// The error of a request of a method that every server knows.
+    pub(super) fn of_known_method(self) -> Self {
+        if let Self::UnknownMethod = self { Self::Token } else { self }
+    }
+
+    /// Whether Telegram may accept the same message with other content.
+    pub(super) fn may_be_about_content(&self) -> bool {
+        match self {
+            _ if self.is_not_modified() => false,
+            Self::InvalidContent(_) => true,
+            Self::Refused(_) => self.may_be_undone(),
+            _ => false,
         }
     }
 
@@ -143,7 +167,7 @@ impl RequestError {
                 "open the forum's General topic, or write to the bot in another topic: alerts then go there",
             ),
             Self::Conflict(_) => self.conflict().map(UpdateConflict::remedy),
-            Self::Token => TelegramError::Token.remedy(),
+            Self::UnknownMethod | Self::Token => TelegramError::Token.remedy(),
             Self::Redirected(_) => Some(
                 "set telegram.api_url to the final address of your Bot API server; api.telegram.org never redirects, so \
                  if it is set, something in the network answers in its place, such as a sign-in page",
@@ -192,7 +216,8 @@ impl<T> Response<T> {
             return Err(RequestError::Temporary { retry_after: Some(retry_after), reason });
         }
         Err(match code {
-            401 | 404 => RequestError::Token,
+            401 => RequestError::Token,
+            404 => RequestError::UnknownMethod,
             409 => RequestError::Conflict(description),
             413 => RequestError::InvalidContent(description),
             400 | 403 => meaning(description),
@@ -312,7 +337,7 @@ mod tests {
             r#"Err(Temporary { retry_after: Some(37s), reason: "Telegram asks for fewer messages" })"#;
         check(429, slower, expected);
         check(401, r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#, "Err(Token)");
-        check(404, r#"{"ok":false,"error_code":404,"description":"Not Found"}"#, "Err(Token)");
+        check(404, r#"{"ok":false,"error_code":404,"description":"Not Found"}"#, "Err(UnknownMethod)");
         let down = r#"{"ok":false,"error_code":500,"description":"Internal Server Error"}"#;
         check(500, down, r#"Err(Temporary { retry_after: None, reason: "Internal Server Error" })"#);
         check(500, r#"{"ok":false}"#, r#"Err(Temporary { retry_after: None, reason: "" })"#);

@@ -210,7 +210,7 @@ impl Sender {
         AlertMessageId(number): AlertMessageId,
         alert: &Reply,
     ) -> Result<(), RequestError> {
-        self.api.edit(chat, MessageId(number), alert).await
+        self.api.edit(chat, MessageId(number), alert, self.recorder.now()).await
     }
 
     /// Sends a notice once; it does not wait behind alerts. A `silent` one makes no sound. If Telegram rejects its
@@ -263,7 +263,7 @@ impl Sender {
         let mut destination = self.topics().destination_of(chat);
         loop {
             let message = OutgoingMessage { destination, reply, silent, plain_limit };
-            let outcome = self.api.send(&message).await;
+            let outcome = self.api.send(&message, self.recorder.now()).await;
             let Err(RequestError::TopicClosed(reason)) = outcome else { return outcome };
             let other = self.topics().record_closed(destination);
             // At most once, from General to a topic. General is tried again with the next message.
@@ -337,7 +337,7 @@ impl Sender {
             if reply.file.is_some() {
                 self.show_action(message.destination, chat_action(reply)).await;
             }
-            match self.api.send(&message).await {
+            match self.api.send(&message, self.recorder.now()).await {
                 Ok(_) => {
                     self.record_accepted(message.destination.chat);
                     return None;
@@ -386,7 +386,7 @@ impl Sender {
         let mut backoff = Backoff::for_messages();
         for tries_left in (0..REPLY_TRIES).rev() {
             self.acquire(chat).await;
-            match self.api.edit(chat, message, reply).await {
+            match self.api.edit(chat, message, reply, self.recorder.now()).await {
                 Ok(()) => return None,
                 Err(RequestError::Temporary { retry_after: Some(wait), .. }) if wait > MAX_REPLY_WAIT => {
                     return Some(wait);
@@ -480,10 +480,12 @@ impl Sender {
             return shown;
         }
         let outcome = match shown {
-            Some(message) => self.api.edit(chat, message, reply).await.map(|()| Some(message)),
+            Some(message) => {
+                self.api.edit(chat, message, reply, self.recorder.now()).await.map(|()| Some(message))
+            }
             None => {
                 let message = OutgoingMessage { destination, reply, silent: true, plain_limit: None };
-                self.api.send(&message).await
+                self.api.send(&message, self.recorder.now()).await
             }
         };
         outcome.unwrap_or_else(|error| {

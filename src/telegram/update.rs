@@ -4,6 +4,7 @@
 //! entity or chat. Here such a part hides nothing else. What is not there, or has an unknown form, counts as absent.
 
 mod batch;
+mod rich_text;
 
 use std::fmt;
 
@@ -97,9 +98,11 @@ pub(super) struct Message {
     pub(super) sender_chat: Option<Chat>,
     /// The topic of a forum that it is in.
     pub(super) topic: Option<ThreadId>,
+    /// Its text, or that of the blocks of a rich message.
     pub(super) text: Option<String>,
     pub(super) caption: Option<String>,
     pub(super) has_photo: bool,
+    pub(super) has_document: bool,
     pub(super) is_forwarded: bool,
     /// A channel's post in the group that discusses it.
     pub(super) is_automatic_forward: bool,
@@ -119,7 +122,7 @@ pub(super) struct Message {
 pub(super) struct RepliedMessage {
     /// The account that wrote it.
     pub(super) from: Option<i64>,
-    /// Its text or caption.
+    /// Its text, the text of its blocks, or its caption.
     pub(super) text: Option<String>,
 }
 
@@ -237,16 +240,19 @@ impl Message {
             from: User::in_field(value, "from"),
             sender_chat: Chat::in_field(value, "sender_chat"),
             topic: topic.map(ThreadId),
-            text: text(value, "text"),
+            text: text(value, "text").or_else(|| rich_text::of_message(value)),
             caption: text(value, "caption"),
             has_photo: has("photo"),
+            has_document: has("document"),
             is_forwarded: has("forward_origin") || has("forward_date"),
             is_automatic_forward: flag("is_automatic_forward"),
             is_service: value.as_object().is_some_and(|fields| fields.keys().any(|name| is_service(name))),
             is_reply: has("reply_to_message") || has("external_reply") || has("reply_to_story"),
             replies_to: value.get("reply_to_message").map(|replied| RepliedMessage {
                 from: replied.get("from").and_then(|from| from.get("id")).and_then(Value::as_i64),
-                text: text(replied, "text").or_else(|| text(replied, "caption")),
+                text: text(replied, "text")
+                    .or_else(|| rich_text::of_message(replied))
+                    .or_else(|| text(replied, "caption")),
             }),
             migrate_to: id("migrate_to_chat_id").map(ChatId),
             migrate_from: id("migrate_from_chat_id").map(ChatId),

@@ -50,13 +50,8 @@ pub(super) use usage_error::usage_error;
 /// In a group, the reply says who made the change.
 pub(super) fn by_whom(reply: Reply, asker: Asker<'_>) -> Reply {
     match asker.person.filter(|_| asker.is_in_group()) {
-        Some(person) if person.id == asker.chat => {
-            Reply { text: reply.text.append("\nBy an admin of this group."), ..reply }
-        }
-        Some(person) => {
-            let text = reply.text.append(format_args!("\nBy {}", printable(&person.name)));
-            Reply { text, ..reply }
-        }
+        Some(person) if person.id == asker.chat => reply.with_line(Text::plain("By an admin of this group.")),
+        Some(person) => reply.with_line(Text::plain(format_args!("By {}", printable(&person.name)))),
         None => reply,
     }
 }

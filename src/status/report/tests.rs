@@ -89,6 +89,7 @@ fn the_report_is_grouped() {
                 reason: "Forbidden: bot was blocked by the user".to_owned(),
             },
         ],
+        telegram_server_lacks: vec![ServerFeature::RichMessages],
         flood: Some(Flood {
             since: at("2026-11-22T11:43:00Z"),
             last: at("2026-11-22T11:59:30Z"),
@@ -169,6 +170,7 @@ fn the_report_is_grouped() {
     ⏳ Telegram asked for 46296 d 7 h, more than the bot waits: no alerts are sent to a chat for 1 h 0 min, until 2026-11-22 13:50:00 CET
     ⚠️ A chat takes no alerts since 2026-11-22 12:30:00 CET, so they wait. Telegram says: Bad Request: CHAT_RESTRICTED; let the bot send messages in this chat: /chats says which one it is
     ⚠️ A chat gets no alerts since 2026-11-22 12:31:00 CET, because it blocked the bot or is gone: Forbidden: bot was blocked by the user; unblock the bot there and write to it, or remove the chat: /chats says which one it is
+    Telegram's server is older than Bot API 10.1: lists are sent as plain text
     🌊 Flood of invented addresses since 12:43:00, about 60 per second
     ");
     let new = Status {
@@ -179,6 +181,7 @@ fn the_report_is_grouped() {
         last_probe: None,
         telegram_waits: Vec::new(),
         telegram_problems: Vec::new(),
+        telegram_server_lacks: Vec::new(),
         flood: Some(Flood {
             since: at("2026-11-22T08:00:00Z"),
             last: at("2026-11-22T09:00:00Z"),
