@@ -13,7 +13,7 @@ use reqwest::{RequestBuilder, redirect};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::event::{ChatId, Timestamp};
+use store::event::ChatId;
 use teloxide::Bot;
 use teloxide::payloads::{GetUpdates, GetUpdatesSetters, SetWebhook};
 use teloxide::requests::Payload;
@@ -33,6 +33,7 @@ use super::{RequestMetrics, TelegramError};
 use crate::chat::{File, Reply};
 use crate::config::Telegram;
 use crate::status::{RequestedWaits, ServerFeatures, WaitsWith};
+use crate::text::TimeMarkup;
 
 /// How long Telegram holds `getUpdates` open while there is no update (Bot API, `getUpdates`, `timeout`).
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -168,7 +169,7 @@ impl Api {
     pub(super) async fn send(
         &self,
         message: &OutgoingMessage<'_>,
-        now: Timestamp,
+        times: TimeMarkup,
     ) -> Result<Option<MessageId>, RequestError> {
         let file = message.reply.file.as_ref().filter(|file| message.plain_limit.is_none() && fits(file));
         let document = message.document().filter(|_| file.is_none());
@@ -184,7 +185,7 @@ impl Api {
                 _ => self.request_as(&message.to_request(form)).await,
             }
         };
-        let sent = send_in_accepted_form(&self.features, now, document.is_some(), send).await?;
+        let sent = send_in_accepted_form(&self.features, times, document.is_some(), send).await?;
         let sent: SentMessage = serde_json::from_value(sent).unwrap_or_default();
         Ok(sent.message_id.map(MessageId))
     }
@@ -195,7 +196,7 @@ impl Api {
         chat: ChatId,
         message: MessageId,
         reply: &Reply,
-        now: Timestamp,
+        times: TimeMarkup,
     ) -> Result<(), RequestError> {
         let file = reply.file.as_ref().filter(|file| fits(file));
         let document = reply.document.as_ref().filter(|_| reply.file.is_none());
@@ -212,7 +213,7 @@ impl Api {
                 _ => self.request_as(&edit_text(chat, message, reply, form)).await,
             }
         };
-        match send_in_accepted_form(&self.features, now, document.is_some(), edit).await {
+        match send_in_accepted_form(&self.features, times, document.is_some(), edit).await {
             Err(error) if error.is_not_modified() => Ok(()),
             outcome => outcome.map(|IgnoredAny| ()),
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use store::event::{ChatId, Event, EventKind, MessageId as AlertMessageId};
-use store::recorder::{ChangeError, RecorderHandle};
+use store::recorder::{ChangeError, ClockDoubt, RecorderHandle};
 use teloxide::payloads::{DeleteMessage, SendChatAction};
 use teloxide::types::{ChatAction, MessageId};
 use tokio::sync::Notify;
@@ -26,7 +26,7 @@ use super::token_bucket::SendLimiter;
 use super::topics::Topics;
 use crate::chat::{File, Reply};
 use crate::status::{TelegramProblems, WaitsWith};
-use crate::text::Text;
+use crate::text::{Text, TimeMarkup};
 
 /// Tries for a reply. The person is waiting, and may ask again.
 const REPLY_TRIES: u32 = 3;
@@ -183,6 +183,15 @@ impl Sender {
         self.accepted.notified().await;
     }
 
+    /// How times are written now. While nobody knows what time it is, ages on the readers' devices, whose clocks are right,
+    /// would be wrong.
+    fn times(&self) -> TimeMarkup {
+        match self.recorder.clock_doubt() {
+            Some(ClockDoubt { is_estimate: true, .. }) => TimeMarkup::Text,
+            _ => TimeMarkup::entities_at(self.recorder.now()),
+        }
+    }
+
     /// Takes send capacity for an alert to this chat, which [`Sender::send_alert`] then uses.
     ///
     /// # Errors
@@ -210,7 +219,7 @@ impl Sender {
         AlertMessageId(number): AlertMessageId,
         alert: &Reply,
     ) -> Result<(), RequestError> {
-        self.api.edit(chat, MessageId(number), alert, self.recorder.now()).await
+        self.api.edit(chat, MessageId(number), alert, self.times()).await
     }
 
     /// Sends a notice once; it does not wait behind alerts. A `silent` one makes no sound. If Telegram rejects its
@@ -263,7 +272,7 @@ impl Sender {
         let mut destination = self.topics().destination_of(chat);
         loop {
             let message = OutgoingMessage { destination, reply, silent, plain_limit };
-            let outcome = self.api.send(&message, self.recorder.now()).await;
+            let outcome = self.api.send(&message, self.times()).await;
             let Err(RequestError::TopicClosed(reason)) = outcome else { return outcome };
             let other = self.topics().record_closed(destination);
             // At most once, from General to a topic. General is tried again with the next message.
@@ -337,7 +346,7 @@ impl Sender {
             if reply.file.is_some() {
                 self.show_action(message.destination, chat_action(reply)).await;
             }
-            match self.api.send(&message, self.recorder.now()).await {
+            match self.api.send(&message, self.times()).await {
                 Ok(_) => {
                     self.record_accepted(message.destination.chat);
                     return None;
@@ -386,7 +395,7 @@ impl Sender {
         let mut backoff = Backoff::for_messages();
         for tries_left in (0..REPLY_TRIES).rev() {
             self.acquire(chat).await;
-            match self.api.edit(chat, message, reply, self.recorder.now()).await {
+            match self.api.edit(chat, message, reply, self.times()).await {
                 Ok(()) => return None,
                 Err(RequestError::Temporary { retry_after: Some(wait), .. }) if wait > MAX_REPLY_WAIT => {
                     return Some(wait);
@@ -480,12 +489,10 @@ impl Sender {
             return shown;
         }
         let outcome = match shown {
-            Some(message) => {
-                self.api.edit(chat, message, reply, self.recorder.now()).await.map(|()| Some(message))
-            }
+            Some(message) => self.api.edit(chat, message, reply, self.times()).await.map(|()| Some(message)),
             None => {
                 let message = OutgoingMessage { destination, reply, silent: true, plain_limit: None };
-                self.api.send(&message, self.recorder.now()).await
+                self.api.send(&message, self.times()).await
             }
         };
         outcome.unwrap_or_else(|error| {

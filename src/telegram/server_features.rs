@@ -8,7 +8,6 @@
 //! - A server that does not know the token answers as one that does not know the method. So the bot concludes that rich
 //!   messages are lacking only when the server has answered to the same message in its classic form.
 
-use store::event::Timestamp;
 use tracing::{info, warn};
 
 use super::request_error::RequestError;
@@ -37,15 +36,17 @@ enum Refused {
     MaybeRich,
     /// It does not accept this rich message.
     Content,
+    /// It does not accept a time of this message.
+    Times,
 }
 
 impl MessageForm {
-    /// Everything that the server is not known to lack, in a message that is sent at `now`.
-    fn known_by(features: &ServerFeatures, now: Timestamp) -> Self {
+    /// Everything that the server is not known to lack, with times written so if it knows that.
+    fn known_by(features: &ServerFeatures, times: TimeMarkup) -> Self {
         Self {
             is_rich: features.has(ServerFeature::RichMessages),
             times: match features.has(ServerFeature::DateTimeEntities) {
-                true => TimeMarkup::entities_at(now),
+                true => times,
                 false => TimeMarkup::Text,
             },
             has_copy_text_buttons: features.has(ServerFeature::CopyTextButtons),
@@ -63,6 +64,9 @@ impl MessageForm {
             let form = Self { times: TimeMarkup::Text, ..self };
             return Some((form, Refused::Lacking(ServerFeature::DateTimeEntities)));
         }
+        if self.times != TimeMarkup::Text && is_about(&["tg-time"]) {
+            return Some((Self { times: TimeMarkup::Text, ..self }, Refused::Times));
+        }
         if self.has_copy_text_buttons && is_about(&["text buttons are unallowed"]) {
             let form = Self { has_copy_text_buttons: false, ..self };
             return Some((form, Refused::Lacking(ServerFeature::CopyTextButtons)));
@@ -76,15 +80,15 @@ impl MessageForm {
     }
 }
 
-/// Sends a message at `now` with `request`, and again in another form for as long as the server refuses one because of what it does
-/// not know. `has_document` says whether it can be a rich message.
+/// Sends a message with `request`, and again in another form for as long as the server refuses one because of what it does
+/// not know. `times` says how times are written if it knows entities, `has_document` whether it can be a rich message.
 pub(super) async fn send_in_accepted_form<T, R: Future<Output = Result<T, RequestError>>>(
     features: &ServerFeatures,
-    now: Timestamp,
+    times: TimeMarkup,
     has_document: bool,
     request: impl Fn(MessageForm) -> R,
 ) -> Result<T, RequestError> {
-    let mut form = MessageForm::known_by(features, now);
+    let mut form = MessageForm::known_by(features, times);
     form.is_rich &= has_document;
     let mut may_lack_rich = false;
     // Each refusal takes a part away, so this ends.
@@ -104,6 +108,9 @@ pub(super) async fn send_in_accepted_form<T, R: Future<Output = Result<T, Reques
             Refused::MaybeRich => may_lack_rich = true,
             Refused::Content => {
                 warn!(event = "rich_message_refused", %error, "Telegram rejects a rich message; sending it in the classic form");
+            }
+            Refused::Times => {
+                warn!(event = "times_refused", %error, "Telegram rejects a time of a message; sending its times as text");
             }
         }
     }
@@ -135,6 +142,7 @@ mod tests {
 
     use serde::de::IgnoredAny;
     use serde_json::json;
+    use store::event::Timestamp;
 
     use super::*;
     use crate::telegram::request_error::Response;
@@ -168,8 +176,8 @@ mod tests {
             outcome(answer(form))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let outcome =
-            runtime.block_on(send_in_accepted_form(features, Timestamp::from_micros(0), true, request));
+        let times = TimeMarkup::entities_at(Timestamp::from_micros(0));
+        let outcome = runtime.block_on(send_in_accepted_form(features, times, true, request));
         (forms.into_inner(), outcome.map_err(|error| error.to_string()), features.lacking())
     }
 
@@ -233,6 +241,28 @@ mod tests {
             let (forms, outcome, lacking) = sent(&features, |_| (400, refusal));
             assert_eq!((forms, outcome.is_err(), lacking), (vec!["rich"], true, vec![]), "{refusal}");
         }
+    }
+
+    #[test]
+    fn a_time_that_is_refused_says_nothing_about_the_server() {
+        let features = ServerFeatures::default();
+        let refusal =
+            "Bad Request: can't parse entities: Tag \"tg-time\": 4102444800 is too far in the future";
+        let answer = |form: MessageForm| match form.times {
+            TimeMarkup::Text => ACCEPTED,
+            TimeMarkup::Entities { .. } => (400, refusal),
+        };
+        let forms = RefCell::new(Vec::new());
+        let request = async |form: MessageForm| {
+            forms.borrow_mut().push(form);
+            outcome(answer(form))
+        };
+        let times = TimeMarkup::entities_at(Timestamp::from_micros(0));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(send_in_accepted_form(&features, times, true, request)).unwrap();
+        let forms: Vec<_> = forms.into_inner().iter().map(|form| (form.is_rich, form.times)).collect();
+        assert_eq!(forms, [(true, times), (true, TimeMarkup::Text)]);
+        assert_eq!(features.lacking(), []);
     }
 
     #[test]

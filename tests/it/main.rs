@@ -67,6 +67,7 @@ mod systemd;
 mod telegram_outage;
 mod thinning;
 mod time_zone;
+mod times;
 mod unusual_updates;
 mod unwritable_log;
 mod update_conflict;
