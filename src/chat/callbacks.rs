@@ -15,8 +15,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use dot11::{MacAddr, Ssid, hex};
 use store::event::{ChatId, GroupId, Offset, Timestamp};
 
+use super::button::{Button, ButtonAction};
 use super::commands::{ADDRESSES, Command};
-use super::message::Button;
 use super::model::chart::ChartPeriod;
 use super::model::time_range::{LONGEST_RANGE, TimeRange};
 use super::model::watch_target::{WatchTarget, watch_hash};
@@ -123,7 +123,11 @@ impl Callback {
     /// The button that does this, if the data fits.
     pub fn button(&self, label: impl Into<String>) -> Option<Button> {
         let data = self.encode();
-        (data.len() <= DATA_LIMIT).then(|| Button { label: label.into(), data })
+        (data.len() <= DATA_LIMIT).then(|| Button {
+            label: label.into(),
+            action: ButtonAction::Callback(data),
+            style: None,
+        })
     }
 
     fn encode(&self) -> String {
@@ -318,7 +322,8 @@ mod tests {
             let data = callback.encode();
             prop_assert_eq!(Callback::decode(&data), Some(callback.clone()));
             if let Some(button) = callback.button("label") {
-                prop_assert!((1..=DATA_LIMIT).contains(&button.data.len()));
+                prop_assert_eq!(button.data(), Some(data.as_str()));
+                prop_assert!((1..=DATA_LIMIT).contains(&data.len()));
             }
         }
 
@@ -352,8 +357,9 @@ mod tests {
             Callback::unwatch(&WatchTarget::Pattern(Pattern::new("*x"))),
         ] {
             let button = callback.button("label").unwrap();
-            assert!((1..=64).contains(&button.data.len()));
-            assert_eq!(Callback::decode(&button.data), Some(callback));
+            let data = button.data().unwrap();
+            assert!((1..=64).contains(&data.len()));
+            assert_eq!(Callback::decode(data), Some(callback));
         }
         assert_ne!(
             watch_hash(&WatchTarget::Network(Ssid::from("x*"))),

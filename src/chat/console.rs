@@ -47,11 +47,11 @@ pub async fn answer(chat: &Chat, message: &str) -> String {
     format!("{}\n{}", answer.text, trailing_lines(&answer))
 }
 
-/// Notes in place of files, and commands in place of the buttons that turn pages.
+/// Notes in place of files, and commands in place of the buttons that turn pages. A terminal copies by itself.
 fn trailing_lines(answer: &Reply) -> String {
     let file = answer.file.as_ref().map(views::file_note);
     let turning = answer.buttons.iter().flatten().filter_map(|button| {
-        let (command, mode, page) = Callback::decode(&button.data)?.command()?;
+        let (command, mode, page) = Callback::decode(button.data()?)?.command()?;
         Some(format!("{} {}", button.label, views::page_command(command, mode, page)))
     });
     let turning = Some(turning.collect::<Vec<_>>().join("   ")).filter(|pages| !pages.is_empty());

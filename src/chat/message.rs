@@ -6,6 +6,7 @@ use std::sync::Arc;
 use store::event::{ChatId, Person};
 
 use super::DocumentPermit;
+use super::button::Button;
 use crate::text::Text;
 use crate::text::document::Document;
 
@@ -55,7 +56,7 @@ pub struct ButtonPress<'a> {
     pub chat: ChatId,
     /// Who pressed it, if that is known.
     pub person: Option<&'a Person>,
-    /// The button's callback data ([`Button::data`]).
+    /// The button's callback data ([`ButtonAction::Callback`](super::ButtonAction::Callback)).
     pub data: &'a str,
     /// The ID of Telegram's update; the log records that a change was made for it.
     pub update: Option<u32>,
@@ -74,15 +75,6 @@ pub struct Reply {
     pub asks_for: Option<&'static str>,
     /// The attached file.
     pub file: Option<File>,
-}
-
-/// A button under a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Button {
-    /// Its label.
-    pub label: String,
-    /// Its callback data, 1 to 64 bytes (Bot API).
-    pub data: String,
 }
 
 /// A file attached to a message.

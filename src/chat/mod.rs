@@ -8,6 +8,7 @@
 //! - [`pending_alerts`]: what waits to be sent.
 
 mod access;
+mod button;
 pub mod callbacks;
 pub mod commands;
 pub mod console;
@@ -30,8 +31,9 @@ use crate::metrics::Timings;
 use crate::status::{RequestedWaits, ServerFeatures, ShownTimeZone, SourceStatus, Status, TelegramProblems};
 use crate::text::Text;
 pub use access::{AccessControl, BoxFuture};
+pub use button::{Button, ButtonAction, ButtonStyle};
 pub use message::{
-    Asker, Button, ButtonPress, File, PressReply, Progress, ProgressStep, Reply, ReplyKind, UserMessage,
+    Asker, ButtonPress, File, PressReply, Progress, ProgressStep, Reply, ReplyKind, UserMessage,
 };
 use model::document::DOCUMENT_LIMIT;
 pub use model::read_limiter::DocumentPermit;

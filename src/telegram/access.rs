@@ -257,15 +257,15 @@ impl Access {
         Ok(code)
     }
 
-    /// Makes an invitation for `role`, as a text with a link.
-    async fn new_invitation(&self, by: ChatId, role: Role) -> Text {
+    /// Makes an invitation for `role`, with a link.
+    async fn new_invitation(&self, by: ChatId, role: Role) -> Reply {
         if let Some(limit) = self.recorder.state().chats().paired_limit_reached() {
-            return views::too_many_chats(limit);
+            return views::too_many_chats(limit).into();
         }
         match self.create_invitation_code(role, Some(by)).await {
             Ok(code) => views::invitation(&self.username, &code, role, CODE_LIFETIME.as_secs() / 3600),
-            Err(CodeError::Change(error)) => change_failed(&error),
-            Err(CodeError::Random(error)) => views::no_code(&error.to_string()),
+            Err(CodeError::Change(error)) => change_failed(&error).into(),
+            Err(CodeError::Random(error)) => views::no_code(&error.to_string()).into(),
         }
     }
 
@@ -336,7 +336,7 @@ impl AccessControl for Access {
     }
 
     fn invite(&self, owner: ChatId, role: Role) -> BoxFuture<'_, Reply> {
-        Box::pin(async move { self.new_invitation(owner, role).await.into() })
+        Box::pin(self.new_invitation(owner, role))
     }
 
     fn chats(&self) -> Reply {

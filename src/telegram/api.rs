@@ -127,6 +127,11 @@ impl Api {
         retry_until_accepted(P::NAME, || self.request(payload), &self.waits, stop).await
     }
 
+    /// What the server is known to lack.
+    pub(super) fn features(&self) -> &ServerFeatures {
+        &self.features
+    }
+
     /// The waits that the server asked for.
     pub(super) fn waits(&self) -> &RequestedWaits {
         &self.waits

@@ -12,13 +12,13 @@ use teloxide::payloads::{
 };
 use teloxide::requests::Payload;
 use teloxide::types::{
-    ChatAction, ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId,
-    ParseMode, ReplyMarkup, ReplyParameters, ThreadId,
+    ChatAction, ForceReply, LinkPreviewOptions, MessageId, ParseMode, ReplyParameters, ThreadId,
 };
 use tracing::error;
 
+use super::keyboard::{Keyboard, Markup, WithMarkup};
 use super::server_features::MessageForm;
-use crate::chat::{Button, File, Reply};
+use crate::chat::{File, Reply};
 use crate::text::document::Document;
 use crate::text::{MESSAGE_LIMIT, Text};
 
@@ -31,9 +31,6 @@ const DOCUMENT_LIMIT: usize = 50_000_000;
 
 /// The form field of a picture that `media` refers to as `attach://…` (Bot API, "Sending files").
 const PICTURE_FIELD: &str = "picture";
-
-/// The length of a button's callback data, in bytes (Bot API, `InlineKeyboardButton`, `callback_data`).
-const CALLBACK_DATA_LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
 
 /// The longest placeholder of an input field, in characters (Bot API, `ForceReply`, `input_field_placeholder`).
 const PLACEHOLDER_LIMIT: usize = 64;
@@ -86,7 +83,7 @@ pub(super) struct SendRichMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_parameters: Option<ReplyParameters>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reply_markup: Option<ReplyMarkup>,
+    reply_markup: Option<Markup>,
 }
 
 impl Payload for SendRichMessage {
@@ -101,7 +98,7 @@ pub(super) struct EditRichMessage {
     message_id: i32,
     rich_message: InputRichMessage,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reply_markup: Option<InlineKeyboardMarkup>,
+    reply_markup: Option<Keyboard>,
 }
 
 impl Payload for EditRichMessage {
@@ -142,23 +139,22 @@ impl<'a> OutgoingMessage<'a> {
     }
 
     /// The request for a reply without a file.
-    pub(super) fn to_request(self, form: MessageForm) -> SendMessage {
+    pub(super) fn to_request(self, form: MessageForm) -> WithMarkup<SendMessage, Markup> {
         let Destination { chat, topic, .. } = self.destination;
         if let Some(limit) = self.plain_limit {
             let text = self.reply.text.shortened(limit).to_string();
             let mut request = SendMessage::new(telegram_id(chat), text).link_preview_options(no_preview());
             request.message_thread_id = topic;
             request.disable_notification = self.silent.then_some(true);
-            return request;
+            return WithMarkup { request, reply_markup: None };
         }
         let mut request = SendMessage::new(telegram_id(chat), html(&self.reply.text, MESSAGE_LIMIT, form))
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
         request.message_thread_id = topic;
         request.disable_notification = self.silent.then_some(true);
-        request.reply_markup = self.markup(form);
         request.reply_parameters = self.reply_parameters();
-        request
+        WithMarkup { request, reply_markup: self.markup(form) }
     }
 
     /// The request for a reply with this file.
@@ -193,14 +189,14 @@ impl<'a> OutgoingMessage<'a> {
     }
 
     /// A prompt for a reply takes the place of buttons: a message can have only one of them (Bot API, `reply_markup`).
-    fn markup(&self, form: MessageForm) -> Option<ReplyMarkup> {
+    fn markup(&self, form: MessageForm) -> Option<Markup> {
         let Some(placeholder) = self.reply.asks_for else {
-            return keyboard(&self.reply.buttons, form).map(ReplyMarkup::InlineKeyboard);
+            return Keyboard::new(&self.reply.buttons, form.has_copy_text_buttons).map(Markup::Keyboard);
         };
         let placeholder: String = placeholder.chars().take(PLACEHOLDER_LIMIT).collect();
         let question =
             ForceReply::new().input_field_placeholder(Some(placeholder).filter(|text| !text.is_empty()));
-        Some(ReplyMarkup::ForceReply(match self.destination.reply_to {
+        Some(Markup::ForceReply(match self.destination.reply_to {
             Some(_) => question.selective(),
             None => question,
         }))
@@ -224,7 +220,7 @@ pub(super) fn edit_rich(
         chat_id: chat.0,
         message_id: message.0,
         rich_message: InputRichMessage::new(document, form),
-        reply_markup: keyboard(&reply.buttons, form),
+        reply_markup: Keyboard::new(&reply.buttons, form.has_copy_text_buttons),
     }
 }
 
@@ -234,13 +230,12 @@ pub(super) fn edit_text(
     message: MessageId,
     reply: &Reply,
     form: MessageForm,
-) -> EditMessageText {
+) -> WithMarkup<EditMessageText, Keyboard> {
     let text = html(&reply.text, MESSAGE_LIMIT, form);
-    let mut request = EditMessageText::new(telegram_id(chat), message, text)
+    let request = EditMessageText::new(telegram_id(chat), message, text)
         .parse_mode(ParseMode::Html)
         .link_preview_options(no_preview());
-    request.reply_markup = keyboard(&reply.buttons, form);
-    request
+    WithMarkup { request, reply_markup: Keyboard::new(&reply.buttons, form.has_copy_text_buttons) }
 }
 
 /// The request that replaces the picture and caption of `message` in this chat.
@@ -264,7 +259,7 @@ pub(super) fn edit_picture(
         .text("message_id", message.0.to_string())
         .text("media", to_json(&media)?)
         .part(PICTURE_FIELD, picture(png));
-    if let Some(keyboard) = keyboard(&reply.buttons, form) {
+    if let Some(keyboard) = Keyboard::new(&reply.buttons, form.has_copy_text_buttons) {
         fields = fields.text("reply_markup", to_json(&keyboard)?);
     }
     Ok(Upload { method: "EditMessageMedia", form: fields, bytes: png.len() })
@@ -331,20 +326,6 @@ fn picture(png: &[u8]) -> Part {
 
 fn to_json(value: &impl Serialize) -> Result<String, serde_json::Error> {
     serde_json::to_string(value)
-}
-
-fn keyboard(rows: &[Vec<Button>], _: MessageForm) -> Option<InlineKeyboardMarkup> {
-    let rows = rows.iter().map(|row| row.iter().filter_map(button).collect::<Vec<_>>());
-    let rows: Vec<_> = rows.filter(|row| !row.is_empty()).collect();
-    (!rows.is_empty()).then(|| InlineKeyboardMarkup::new(rows))
-}
-
-fn button(Button { label, data }: &Button) -> Option<InlineKeyboardButton> {
-    if CALLBACK_DATA_LENGTH.contains(&data.len()) && !label.trim().is_empty() {
-        return Some(InlineKeyboardButton::callback(label, data));
-    }
-    error!(label, data_bytes = data.len(), "left out a button that Telegram would refuse; this is a bug");
-    None
 }
 
 fn no_preview() -> LinkPreviewOptions {

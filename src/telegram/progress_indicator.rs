@@ -1,5 +1,6 @@
-//! Shows a person that a reply is being made: a chat action, and after two seconds a progress message, which is
-//! deleted when the reply is ready.
+//! Shows a person that a reply is being made: a chat action, and after two seconds its progress. In a private chat that is
+//! a draft, which disappears by itself. In a group, or where Telegram takes no drafts, it is a message, which is deleted
+//! when the reply is ready.
 //!
 //! Invariants:
 //! - The indicator never delays the reply.
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::draft::{DraftId, DraftOutcome};
 use super::outgoing::Destination;
 use super::sender::Sender;
 use crate::chat::views::in_progress;
@@ -23,7 +25,7 @@ const ACTION_DELAY: Duration = Duration::from_millis(400);
 /// When the chat action is repeated. Telegram shows it for five seconds (Bot API, `sendChatAction`).
 const ACTION_INTERVAL: Duration = Duration::from_secs(4);
 
-/// When the progress message is sent, and how often it is updated.
+/// When the progress is shown, and how often it is updated. Telegram shows a draft for 30 seconds.
 const MESSAGE_DELAY: Duration = Duration::from_secs(2);
 const MESSAGE_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -51,6 +53,7 @@ async fn show(
     let started = Instant::now();
     let mut next_action = started + ACTION_DELAY;
     let mut next_message = started + MESSAGE_DELAY;
+    let mut draft = sender.shows_drafts(destination.chat).then(DraftId::next);
     let mut message: Option<MessageId> = None;
     loop {
         tokio::select! {
@@ -64,7 +67,17 @@ async fn show(
         }
         if next_message <= Instant::now() && !done.is_cancelled() {
             let text = step.map_or_else(|| in_progress(started.elapsed().as_secs()), |step| step.text);
-            message = sender.show_progress(destination, message, &text.into()).await;
+            if let Some(id) = draft {
+                // What is still on its way when the reply is ready must not come after it.
+                let outcome = tokio::select! {
+                    outcome = sender.show_draft(destination, id, &text) => outcome,
+                    () = done.cancelled() => break,
+                };
+                draft = draft.filter(|_| outcome != DraftOutcome::Refused);
+            }
+            if draft.is_none() {
+                message = sender.show_progress(destination, message, &text.into()).await;
+            }
             next_message = Instant::now() + MESSAGE_INTERVAL;
         }
     }

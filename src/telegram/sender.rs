@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::de::IgnoredAny;
 use store::event::{ChatId, Event, EventKind, MessageId as AlertMessageId};
 use store::recorder::{ChangeError, ClockDoubt, RecorderHandle};
 use teloxide::payloads::{DeleteMessage, SendChatAction};
@@ -20,12 +21,14 @@ use super::api::Api;
 use super::backoff::{Backoff, MAX_MESSAGE_WAIT};
 use super::delayed_replies::{DelayedReplies, DelayedReply, Queued};
 use super::delivery_schedule::Devices;
+use super::draft::{DraftId, DraftOutcome, SendMessageDraft};
 use super::outgoing::{Destination, OutgoingMessage, chat_action, telegram_id};
 use super::request_error::{BLOCKED_BEFORE, RequestError};
+use super::server_features::{lacks_drafts, record_lacking};
 use super::token_bucket::SendLimiter;
 use super::topics::Topics;
 use crate::chat::{File, Reply};
-use crate::status::{TelegramProblems, WaitsWith};
+use crate::status::{ServerFeature, TelegramProblems, WaitsWith};
 use crate::text::{Text, TimeMarkup};
 
 /// Tries for a reply. The person is waiting, and may ask again.
@@ -499,6 +502,34 @@ impl Sender {
             debug!(%chat, %error, "could not show a progress message");
             shown
         })
+    }
+
+    /// Whether progress is shown in this chat as a draft. Telegram has drafts only in private chats.
+    pub(super) fn shows_drafts(&self, chat: ChatId) -> bool {
+        chat.0 > 0 && self.api.features().has(ServerFeature::Drafts)
+    }
+
+    /// Shows the text as a draft, or replaces that of this draft, if no reply needs the send capacity.
+    pub(super) async fn show_draft(
+        &self,
+        destination: Destination,
+        draft: DraftId,
+        text: &Text,
+    ) -> DraftOutcome {
+        if !self.limiter().try_take_for_draft(Instant::now()) {
+            return DraftOutcome::Skipped;
+        }
+        let request = SendMessageDraft::new(destination, draft, text);
+        let error = match self.api.request_as(&request).await {
+            Ok(IgnoredAny) => return DraftOutcome::Shown,
+            Err(error) => error,
+        };
+        debug!(chat = %destination.chat, %error, "could not show a draft");
+        let is_unknown = lacks_drafts(&error);
+        if is_unknown {
+            record_lacking(self.api.features(), ServerFeature::Drafts);
+        }
+        if is_unknown || error.refusal().is_some() { DraftOutcome::Refused } else { DraftOutcome::Skipped }
     }
 
     /// Deletes one of the bot's messages.

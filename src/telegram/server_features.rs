@@ -67,7 +67,7 @@ impl MessageForm {
         if self.times != TimeMarkup::Text && is_about(&["tg-time"]) {
             return Some((Self { times: TimeMarkup::Text, ..self }, Refused::Times));
         }
-        if self.has_copy_text_buttons && is_about(&["text buttons are unallowed"]) {
+        if self.has_copy_text_buttons && is_unknown_button(&reason) {
             let form = Self { has_copy_text_buttons: false, ..self };
             return Some((form, Refused::Lacking(ServerFeature::CopyTextButtons)));
         }
@@ -77,6 +77,30 @@ impl MessageForm {
             let refused = if is_unknown_field { Refused::MaybeRich } else { Refused::Content };
             (Self { is_rich: false, ..self }, refused)
         })
+    }
+}
+
+/// Whether a refusal, in lower case, says that the server does not know a kind of button: it sees none in a button that
+/// copies a text.
+fn is_unknown_button(reason: &str) -> bool {
+    const WORDINGS: [&str; 6] =
+        ["unallowed", "unsupported", "unknown", "copy_text", "type_invalid", "type invalid"];
+    reason.contains("button") && WORDINGS.iter().any(|wording| reason.contains(wording))
+}
+
+/// Whether a refused draft shows that the server knows none: it does not know the method, or has it for some bots only.
+pub(super) fn lacks_drafts(refusal: &RequestError) -> bool {
+    match refusal {
+        RequestError::UnknownMethod => true,
+        RequestError::InvalidContent(reason) | RequestError::Refused(reason) => {
+            !reason.starts_with("Forbidden")
+        }
+        // "for bots with forum topic mode" names a topic, too.
+        RequestError::TopicClosed(reason) => {
+            let reason = reason.to_lowercase();
+            !["closed", "deleted", "not found"].iter().any(|wording| reason.contains(wording))
+        }
+        _ => false,
     }
 }
 
@@ -263,6 +287,34 @@ mod tests {
         let forms: Vec<_> = forms.into_inner().iter().map(|form| (form.is_rich, form.times)).collect();
         assert_eq!(forms, [(true, times), (true, TimeMarkup::Text)]);
         assert_eq!(features.lacking(), []);
+    }
+
+    #[test]
+    fn a_refusal_shows_what_is_not_known() {
+        for (reason, is_unknown) in [
+            ("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard", true),
+            ("BUTTON_TYPE_INVALID", true),
+            ("BUTTON_DATA_INVALID", false),
+            ("not enough rights to send messages with inline keyboard buttons", false),
+        ] {
+            assert_eq!(is_unknown_button(&reason.to_lowercase()), is_unknown, "{reason}");
+        }
+        let refused = |code, description| outcome((code, description)).unwrap_err();
+        for (refusal, lacks) in [
+            (refused(404, "Not Found"), true),
+            (
+                refused(400, "Bad Request: method is available only for bots with forum topic mode enabled"),
+                true,
+            ),
+            (refused(400, "Bad Request: TOPIC_CLOSED"), false),
+            (refused(400, "Bad Request: message thread not found"), false),
+            (refused(403, "Forbidden: bot was blocked by the user"), false),
+            (refused(403, "Forbidden: CHAT_SEND_PLAIN_FORBIDDEN"), false),
+            (refused(429, "Too Many Requests: retry after 5"), false),
+            (refused(502, "Bad Gateway"), false),
+        ] {
+            assert_eq!(lacks_drafts(&refusal), lacks, "{refusal}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! - Replies and alerts draw on separate buckets for the bot's limit, so neither delays the other.
 //! - In a group, replies and alerts share one bucket; alerts leave [`RESERVED_FOR_REPLIES`] tokens. In a private chat
 //!   only alerts are counted: there are as many replies as the person sends messages.
+//! - Drafts, which show the progress of a reply, leave [`RESERVED_FROM_DRAFTS`] tokens of all replies.
 //! - Of each bucket, alerts about devices that are not known leave tokens for those about known ones.
 //! - Nothing here reads a clock; callers pass the time.
 
@@ -36,6 +37,9 @@ const GROUP: Limit = Limit { capacity: 5, refill: Duration::from_secs(4) };
 
 /// Tokens of a group that alerts leave.
 const RESERVED_FOR_REPLIES: u32 = 2;
+
+/// Tokens of all replies that drafts leave.
+const RESERVED_FROM_DRAFTS: u32 = 2;
 
 /// Tokens of each bucket that alerts about other devices leave for those about known ones.
 const RESERVED_FOR_KNOWN: u32 = 1;
@@ -119,6 +123,15 @@ impl SendLimiter {
         self.reserve_in_chat(chat, now);
         self.reserve_reply(now);
         Some(available_at)
+    }
+
+    /// Takes a token for a draft in a private chat if no reply needs it; otherwise returns false.
+    pub(super) fn try_take_for_draft(&mut self, now: Instant) -> bool {
+        let is_spare = self.replies.available_at(RESERVED_FROM_DRAFTS, now) <= now;
+        if is_spare {
+            self.replies.take(now);
+        }
+        is_spare
     }
 
     /// Takes both tokens for an alert that goes out at once: about known devices, or others.
@@ -262,6 +275,20 @@ mod tests {
         assert!(person.is_sorted() && person.iter().all(|time| *time <= start + SECOND));
         assert_eq!(limiter.try_reserve_soon(SOME_GROUP, start), None, "a refused reply takes no token");
         assert!(limiter.try_reserve_soon(SOME_GROUP, start + SECOND * 8).is_some());
+    }
+
+    #[test]
+    fn drafts_delay_no_reply() {
+        let start = Instant::now();
+        let mut limiter = SendLimiter::new(start);
+        for at in (0..1000).map(|step| start + Duration::from_millis(20) * step) {
+            while limiter.try_take_for_draft(at) {}
+            if (at - start).as_millis().is_multiple_of(200) {
+                assert_eq!([limiter.reserve_reply(at), limiter.reserve_reply(at)], [at, at]);
+            }
+        }
+        let taken = std::iter::repeat_with(|| limiter.try_take_for_draft(start + MINUTE));
+        assert_eq!(taken.take_while(|is_taken| *is_taken).count(), 2);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A press of a button acts once and is always answered. Its result goes to the chat and topic of its message: an
 //! edited page, a question, a picture, a file, or a short notice.
 
-use crate::support::bot_api::{Fault, Incoming};
+use crate::support::bot_api::{Fault, Incoming, SentMessage, Version};
 use crate::support::testbed::{CHAT, Mode, Testbed};
 
 const GROUP: i64 = -100_200;
@@ -63,6 +63,67 @@ fn buttons_act_by_webhook() {
 #[test]
 fn buttons_act_by_polling() {
     buttons_act(Mode::Polling);
+}
+
+#[test]
+fn a_button_shows_what_it_is_about() {
+    let Some(mut testbed) = start(Mode::Webhook) else { return };
+    testbed.transmit(VAN, "Depot");
+    let card = testbed.ask_until(VAN, "Probe count: 1");
+    assert_eq!(card.style("Name it").as_deref(), Some("primary"));
+    assert_eq!(card.style("Follow").as_deref(), None);
+    testbed.bring_and_wait(CHAT, Incoming::press(&card, card.button("Follow")));
+    assert_eq!(testbed.ask(VAN).style("Unfollow").as_deref(), Some("danger"));
+    assert_eq!(testbed.ask("/ssid Depot").style("Watch").as_deref(), Some("primary"));
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn a_copied_text_is_what_the_command_needs() {
+    let Some(mut testbed) = start(Mode::Webhook) else { return };
+    let copied = |message: &SentMessage, label: &str| {
+        message.copied_text(label).unwrap_or_else(|| panic!("{label}: {message:?}"))
+    };
+    let awkward = "a \"b\" \\ <c> *";
+    testbed.transmit(VAN, awkward);
+    let card = testbed.ask_until(VAN, "Probe count: 1");
+    assert_eq!(copied(&card, "Copy address"), VAN);
+
+    // An SSID with all that a command reads in its own way, and one that is no text.
+    testbed.transmit(VAN, "caf\u{e9}\u{202e}");
+    testbed.ask_until(VAN, "Probe count: 2");
+    for (ssid, command) in [
+        (r#""a \"b\" \\ <c> *""#, r#"/watch "a \"b\" \\ <c> *""#),
+        ("hex:636166c3a9e280ae", "/watch hex:636166c3a9e280ae"),
+    ] {
+        let network = testbed.ask(&format!("/ssid {ssid}"));
+        assert_eq!(copied(&network, "/watch"), command);
+        let watching = testbed.ask(command);
+        assert!(watching.plain.contains("Watching for"), "{}", watching.plain);
+        testbed.transmit(VAN, if command.contains("hex") { "caf\u{e9}\u{202e}" } else { awkward });
+    }
+    testbed.wait_for_alert(2);
+
+    let ignored = testbed.ask(&format!("/ignore {VAN}"));
+    assert_eq!(copied(&ignored, "/unignore"), format!("/unignore {VAN}"));
+    let alerts_again = testbed.ask(&copied(&ignored, "/unignore"));
+    assert!(alerts_again.plain.contains("are on again"), "{}", alerts_again.plain);
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn a_server_that_knows_no_copied_text_gets_the_message_without() {
+    let Some(mut testbed) = start(Mode::Webhook) else { return };
+    testbed.transmit(VAN, "Depot");
+    testbed.ask_until("/status", "Probes: 1 (");
+    testbed.api.set_version(Version::V7_0);
+    for _ in 0..3 {
+        let card = testbed.ask(VAN);
+        assert!(card.copied_texts().is_empty() && card.buttons().len() > 2, "{card:?}");
+    }
+    // It is remembered.
+    assert_eq!(testbed.api.unknown_count("InlineKeyboardButton.copy_text"), 1);
+    testbed.api.assert_clean();
 }
 
 #[test]

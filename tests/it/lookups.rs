@@ -7,7 +7,9 @@ use chrono_tz::Tz;
 use dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::chart::{self, Series};
 use probewatch::chat::callbacks::Callback;
-use probewatch::chat::{Button, ButtonPress, Chat, File, PressReply, Progress, Reply, UserMessage};
+use probewatch::chat::{
+    Button, ButtonAction, ButtonPress, ButtonStyle, Chat, File, PressReply, Progress, Reply, UserMessage,
+};
 use probewatch::text::MESSAGE_LIMIT;
 use proptest::prelude::*;
 use store::event::{Event, EventKind, NamedBy, Probe, Timestamp};
@@ -58,7 +60,7 @@ impl Fixture {
     }
 
     fn press(&self, button: &Button) -> PressReply {
-        let press = ButtonPress { chat: CHATS[0], person: None, data: &button.data, update: None };
+        let press = ButtonPress { chat: CHATS[0], person: None, data: button.data().unwrap(), update: None };
         match wait::block_on(
             &self.recorder.runtime,
             "what a press does",
@@ -93,9 +95,16 @@ fn checked(answer: Reply) -> Reply {
     let limit = if answer.file.is_some() { 1024 } else { MESSAGE_LIMIT };
     assert!((1..=limit).contains(&answer.text.length()), "{}", answer.text);
     for button in answer.buttons.iter().flatten() {
-        assert!((1..=64).contains(&button.data.len()), "{button:?}");
-        assert!(!button.label.is_empty() && Callback::decode(&button.data).is_some(), "{button:?}");
+        let is_valid = match &button.action {
+            ButtonAction::Callback(data) => {
+                (1..=64).contains(&data.len()) && Callback::decode(data).is_some()
+            }
+            ButtonAction::Copy(text) => (1..=256).contains(&text.encode_utf16().count()),
+        };
+        assert!(is_valid && !button.label.is_empty(), "{button:?}");
     }
+    let is_primary = |button: &&Button| button.style == Some(ButtonStyle::Primary);
+    assert!(answer.buttons.iter().flatten().filter(is_primary).count() <= 1, "{:?}", answer.buttons);
     assert!(answer.buttons.iter().all(|row| (1..=8).contains(&row.len())), "{:?}", answer.buttons);
     answer
 }
@@ -441,7 +450,8 @@ proptest! {
             for command in commands {
                 fixture.ask(&format!("{command}{text}"));
             }
-            fixture.press(&Button { label: "x".to_owned(), data: text.clone() });
+            let action = ButtonAction::Callback(text.clone());
+            fixture.press(&Button { label: "x".to_owned(), action, style: None });
             fixture.reply(text, Some(text));
         }
     }

@@ -120,7 +120,7 @@ impl Conversation {
     }
 
     pub fn press(&self, button: &Button) -> Reply {
-        let press = ButtonPress { chat: CHATS[0], person: None, data: &button.data, update: None };
+        let press = ButtonPress { chat: CHATS[0], person: None, data: button.data().unwrap(), update: None };
         let progress = Progress::ignored();
         let pressed = self.chat.press(press, &progress);
         match wait::block_on(&self.running.runtime, "what a press does", pressed) {
@@ -149,7 +149,11 @@ impl Conversation {
 fn checked(reply: Reply) -> Reply {
     let limit = if reply.file.is_some() { 1024 } else { MESSAGE_LIMIT };
     assert!((1..=limit).contains(&reply.text.length()), "{}", reply.text);
-    assert!(reply.buttons.iter().flatten().all(|button| button.data.len() <= 64), "{:?}", reply.buttons);
+    assert!(
+        reply.buttons.iter().flatten().all(|button| button.data().is_none_or(|data| data.len() <= 64)),
+        "{:?}",
+        reply.buttons
+    );
     reply
 }
 
@@ -258,7 +262,15 @@ fn the_buttons_of_a_phone_act() {
     let card = conversation.press(&button(&list, "1"));
     assert_eq!(
         labels(&card),
-        ["📈 Chart", "📋 Probes", "🚶 Follow", "✏️ Name it", "🙈 Ignore", "✂️ Not the same device"]
+        [
+            "📈 Chart",
+            "📋 Probes",
+            "🚶 Follow",
+            "✏️ Name it",
+            "🙈 Ignore",
+            "✂️ Not the same device",
+            "📄 Copy address",
+        ]
     );
     assert!(conversation.press(&button(&card, "Chart")).text.to_string().contains(&format!("phone {phone}")));
     let probes = conversation.press(&button(&card, "Probes")).text.to_string();
@@ -278,7 +290,7 @@ fn the_buttons_of_a_phone_act() {
         assert!(state.mutes().ignored().get(&phone, CHATS[0]).is_some());
     }
     let card = conversation.ask("alice");
-    assert!(button(&card, "Rename").data.starts_with("name:"));
+    assert!(button(&card, "Rename").data().unwrap().starts_with("name:"));
     assert!(!labels(&card).iter().any(|label| label.ends_with(" Follow") || label.ends_with(" Ignore")));
     let unfollowed = conversation.press(&button(&card, "✋ Unfollow")).text.to_string();
     assert!(unfollowed.starts_with("🚶 No longer following Alice's phone."), "{unfollowed}");
@@ -298,16 +310,17 @@ fn labels(reply: &Reply) -> Vec<String> {
 #[test]
 fn the_card_of_a_fixed_address_shows_what_the_chat_follows_and_ignores() {
     let conversation = Conversation::new(GroupingMode::InRange, street());
-    let expected = |follow: &str| ["📈 Chart", "📋 Probes", follow, "✏️ Name it"].map(str::to_owned);
-    assert_eq!(labels(&conversation.ask(LAPTOP)), expected("🚶 Follow"));
+    let expected =
+        |buttons: &[&'static str]| [&["📈 Chart", "📋 Probes"], buttons, &["📄 Copy address"]].concat();
+    assert_eq!(labels(&conversation.ask(LAPTOP)), expected(&["🚶 Follow", "✏️ Name it"]));
     conversation.say(&format!("/follow {LAPTOP}"));
-    assert_eq!(labels(&conversation.ask(LAPTOP)), expected("✋ Unfollow"));
+    assert_eq!(labels(&conversation.ask(LAPTOP)), expected(&["✋ Unfollow", "✏️ Name it"]));
     conversation.say(&format!("/ignore {LAPTOP}"));
     let card = conversation.ask(LAPTOP);
-    assert_eq!(labels(&card), [expected("✋ Unfollow").as_slice(), &["👀 Unignore".to_owned()]].concat());
+    assert_eq!(labels(&card), expected(&["✋ Unfollow", "✏️ Name it", "👀 Unignore"]));
     conversation.press(&button(&card, "Unfollow"));
     conversation.press(&button(&card, "Unignore"));
-    assert_eq!(labels(&conversation.ask(LAPTOP)), expected("🚶 Follow"));
+    assert_eq!(labels(&conversation.ask(LAPTOP)), expected(&["🚶 Follow", "✏️ Name it"]));
     conversation.stop();
 }
 

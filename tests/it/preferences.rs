@@ -147,12 +147,12 @@ fn buttons_of_an_alert_act() {
     let labels: Vec<&str> = alert.buttons.iter().flatten().map(|button| button.label.as_str()).collect();
     assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
     let said: Vec<String> =
-        alert.buttons.iter().flatten().map(|button| conversation.press(&button.data)).collect();
+        alert.buttons.iter().flatten().map(|button| conversation.press(button.data().unwrap())).collect();
     assert!(said[0].starts_with("🔕 Muted until"), "{said:?}");
     assert!(said[1].starts_with(&format!("✏️ Reply with a name for {VAN}.")), "{said:?}");
     assert!(said[2].starts_with(&format!("🙈 No more alerts about {VAN}.")), "{said:?}");
     assert_eq!(said[3], "👁 No longer watching for Depot*.");
-    assert_eq!(conversation.press(&alert.buttons[1][1].data), "That is no longer watched.");
+    assert_eq!(conversation.press(alert.buttons[1][1].data().unwrap()), "That is no longer watched.");
     assert!(conversation.press("follow:0023a7195c02").starts_with(&format!("🚶 Following {VAN}:")));
     assert_eq!(
         conversation.press("frobnicate"),
@@ -175,7 +175,7 @@ fn settings_of_the_terminal_are_undone_at_the_terminal() {
     let mut said = Vec::new();
     // A watch that is not the chat's own remains.
     said.extend(undone.map(|text| format!("> {text}\n{}\n", conversation.say(text))));
-    let button = alert.buttons.iter().flatten().last().unwrap().data.clone();
+    let button = alert.buttons.iter().flatten().last().unwrap().data().unwrap().to_owned();
     assert_eq!(conversation.press(&button), conversation.say("/unwatch Depot 7"), "buttons alike");
     {
         let state = conversation.running.handle.state();
@@ -220,7 +220,7 @@ fn a_chat_does_not_see_watches_of_other_chats() {
     assert_eq!(marked(&list.text.to_string()), 3);
     let button = &list.buttons[0];
     let [button] = button.as_slice() else { panic!("{button:?}") };
-    let PressReply::NotifyAndEdit(notice, list) = conversation.pressed(&button.data) else {
+    let PressReply::NotifyAndEdit(notice, list) = conversation.pressed(button.data().unwrap()) else {
         panic!("no list")
     };
     assert_eq!(notice, "👁 Watching for \"Cellar\".");
@@ -243,7 +243,11 @@ fn every_preference_is_listed() {
     conversation.say("/mute 2h");
     let mut pages = vec![conversation.ask_in(OWNER, "/watches")];
     let turn = |page: &Reply| {
-        page.buttons.iter().flatten().find(|button| button.label == "▶").map(|button| button.data.clone())
+        page.buttons
+            .iter()
+            .flatten()
+            .find(|button| button.label == "▶")
+            .and_then(|button| Some(button.data()?.to_owned()))
     };
     while let Some(next) = turn(pages.last().unwrap()) {
         let PressReply::Edit(page) = conversation.pressed(&next) else { panic!("{next} turns the page") };

@@ -1,5 +1,5 @@
-//! A slow reply shows its progress in a message that is deleted when the reply is sent. It delays no other chat, and a
-//! press is answered before the work is done. The bot runs in the test's process, so that the test controls how long a
+//! A slow reply shows its progress: in a private chat in a draft, in a group in a message that is deleted when the reply is
+//! sent. It delays no other chat, and a press is answered before the work is done. The bot runs in the test's process, so that the test controls how long a
 //! reply takes.
 
 use std::sync::mpsc;
@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::bot_api::{BotApi, Call, Incoming, SentMessage};
+use crate::support::bot_api::{BotApi, Call, Fault, Incoming, Outcome, SentMessage};
 use crate::support::held_disk::HeldDisk;
 use crate::support::recorder::{Input, Running, one_segment, probe, settings};
 use crate::support::{DEADLINE, wait};
@@ -26,6 +26,7 @@ use crate::support::{DEADLINE, wait};
 const CHAT: i64 = 1001;
 const OTHER: i64 = 1002;
 const THIRD: i64 = 1003;
+const GROUP: i64 = -2001;
 
 const VAN: MacAddr = MacAddr::new([0x00, 0x23, 0xa7, 0x19, 0x5c, 0x02]);
 
@@ -52,7 +53,7 @@ impl Bot {
         let recorder = Running::start(RecorderSettings { vfs: disk, rotation: one_segment(), ..settings });
         let path = folder.path().join("config.toml");
         let toml = format!(
-            "[telegram]\ntoken = \"{}\"\nchats = [{CHAT}, {OTHER}, {THIRD}]\napi_url = \"{}\"\n",
+            "[telegram]\ntoken = \"{}\"\nchats = [{CHAT}, {OTHER}, {THIRD}, {GROUP}]\napi_url = \"{}\"\n",
             api.token(),
             api.url()
         );
@@ -86,40 +87,103 @@ impl Bot {
     }
 }
 
-#[test]
-fn progress_is_shown_while_a_reply_takes_long() {
-    // `/status` waits for the test before it gets the sensors.
+/// A bot whose `/status` takes as long as the returned sender lives.
+fn with_slow_status() -> (Bot, mpsc::Sender<()>) {
     let (end, ended) = mpsc::channel::<()>();
     let ended = Arc::new(Mutex::new(ended));
     let bot = Bot::start(None, move || {
         let _ = tokio::task::block_in_place(|| ended.lock().unwrap().recv_timeout(DEADLINE));
         Vec::new()
     });
-    let api = &bot.api;
+    (bot, end)
+}
 
+#[test]
+fn progress_is_shown_as_a_draft_in_a_private_chat() {
+    let (bot, end) = with_slow_status();
+    let api = &bot.api;
     api.push(Incoming::text(CHAT, "/status"));
     api.wait_for_call("sendChatAction", |call| call.params["action"] == "typing");
-    let line = api.wait_for_progress(|message| message.chat_id == CHAT);
-    assert!(line.raw["disable_notification"] == true, "{}", line.plain);
     // Other chats are answered meanwhile.
     bot.ask(OTHER, "/help");
-    // The progress message is edited and the chat action repeated.
+    // The draft is repeated, which replaces its text, and the chat action too.
+    let drafts = api.wait_for_calls("sendMessageDraft", 2);
+    for draft in &drafts {
+        assert_eq!((&draft.params["chat_id"], &draft.outcome), (&CHAT.into(), &Outcome::Accepted));
+        assert_eq!(draft.params["draft_id"], drafts[0].params["draft_id"]);
+        assert!(draft.params["text"].as_str().unwrap().starts_with('⏳'), "{draft:?}");
+    }
+    assert_ne!(drafts[0].params["draft_id"], 0);
+    assert!(drafts[1].at - drafts[0].at >= Duration::from_millis(1900));
+    let actions = api.wait_for_calls("sendChatAction", 2);
+    assert!(actions[1].at - actions[0].at >= Duration::from_millis(3900));
+    assert!(!api.sent().iter().any(|message| message.chat_id == CHAT), "a draft is no message");
+
+    drop(end);
+    api.wait_for_message(|message| message.plain.contains("Running for"));
+    api.wait_until_confirmed();
+    // A fast reply has no draft.
+    let calls = api.calls().len();
+    bot.ask(OTHER, "/help");
+    api.wait_until_confirmed();
+    let is_progress =
+        |call: &Call| ["sendChatAction", "sendMessageDraft", "deleteMessage"].contains(&&*call.method);
+    assert!(!api.calls()[calls..].iter().any(is_progress));
+    bot.stop();
+}
+
+#[test]
+fn progress_is_shown_as_a_message_in_a_group() {
+    let (bot, end) = with_slow_status();
+    let api = &bot.api;
+    api.push(Incoming::text(GROUP, "/status"));
+    let line = api.wait_for_progress(|message| message.chat_id == GROUP);
+    assert!(line.raw["disable_notification"] == true, "{}", line.plain);
     let edited = api.wait_for_progress(|message| message.method == "editMessageText");
     assert_eq!(edited.message_id, line.message_id);
     assert!(edited.at - line.at >= Duration::from_millis(1900), "{:?}", edited.at - line.at);
-    let actions = api.wait_for_calls("sendChatAction", 2);
-    assert!(actions[1].at - actions[0].at >= Duration::from_millis(3900));
     assert!(!api.is_deleted(&line));
 
     drop(end);
     api.wait_for_message(|message| message.plain.contains("Running for"));
     api.wait_for_call("deleteMessage", |call| call.params["message_id"] == line.message_id);
     api.wait_until_confirmed();
-    // A fast reply has no progress message.
-    let calls = api.calls().len();
-    bot.ask(OTHER, "/help");
+    assert!(!api.calls().iter().any(|call| call.is("sendMessageDraft")));
+    bot.stop();
+}
+
+#[test]
+fn a_server_without_drafts_gets_a_progress_message() {
+    let (bot, end) = with_slow_status();
+    let api = &bot.api;
+    api.fail_next("sendMessageDraft", 1, Fault::Error { status: 404, description: "Not Found" });
+    api.push(Incoming::text(CHAT, "/status"));
+    let line = api.wait_for_progress(|message| message.chat_id == CHAT);
+    // It is remembered, for all chats.
+    api.push(Incoming::text(OTHER, "/status"));
+    api.wait_for_progress(|message| message.chat_id == OTHER);
+    api.wait_for_calls("sendMessageDraft", 1);
+
+    drop(end);
+    for chat in [CHAT, OTHER] {
+        api.wait_for_message(|message| message.chat_id == chat && message.plain.contains("Running for"));
+    }
+    api.wait_for_call("deleteMessage", |call| call.params["message_id"] == line.message_id);
     api.wait_until_confirmed();
-    assert!(api.calls()[calls..].iter().all(|call| call.method != "sendChatAction"));
+    assert_eq!(api.wait_for_calls("sendMessageDraft", 1).len(), 1);
+    bot.stop();
+}
+
+#[test]
+fn a_draft_without_an_answer_delays_no_reply() {
+    let (bot, end) = with_slow_status();
+    let api = &bot.api;
+    api.fail_next("sendMessageDraft", usize::MAX, Fault::Hang);
+    api.push(Incoming::text(CHAT, "/status"));
+    api.wait_for_call("sendMessageDraft", |_| true);
+    drop(end);
+    api.wait_for_message(|message| message.plain.contains("Running for"));
+    api.clear_faults();
     bot.stop();
 }
 

@@ -17,6 +17,7 @@ use arguments::{
     between, chart, count, device, device_name, devices, export, minutes, mute_length, named_device, page,
     ssid_alone, watch,
 };
+pub(in crate::chat) use quotes::ssid_argument;
 pub use request::Request;
 pub use usage_error::UsageError;
 

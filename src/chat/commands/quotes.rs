@@ -1,4 +1,26 @@
-//! Quotes, in every shape that keyboards produce.
+//! Quotes, in every shape that keyboards produce, and how a command's argument is quoted.
+
+use dot11::Ssid;
+
+use crate::chat::button::is_copied_exactly;
+
+/// The SSID as an argument from which a command reads exactly its bytes, also after somebody copied it: a word, a text
+/// in quotes, or hex digits.
+pub(in crate::chat) fn ssid_argument(ssid: &Ssid) -> String {
+    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    match ssid.as_utf8() {
+        Some(text) if !text.is_empty() && is_word(text) => text.to_owned(),
+        // In quotes, spaces at its ends are kept.
+        Some(text) if is_copied_exactly(text.trim_matches(' ')) => {
+            let escaped = text.chars().flat_map(|c| {
+                let escape = (c == '\\' || is_quote(Some(c))).then_some('\\');
+                escape.into_iter().chain([c])
+            });
+            format!("\"{}\"", escaped.collect::<String>())
+        }
+        _ => format!("hex:{}", ssid.to_hex()),
+    }
+}
 
 /// Phone keyboards replace straight quotes by typographic ones.
 pub(in crate::chat) fn is_quote(c: Option<char>) -> bool {

@@ -1,10 +1,12 @@
 use std::collections::BTreeSet;
 
 use dot11::{MacAddr, Ssid};
+use proptest::prelude::*;
 use store::event::{GroupId, Pattern, Role};
 use store::state::NameError;
 
 use super::*;
+use crate::chat::button::Button;
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::doorbell::DoorbellRequest;
 use crate::chat::model::pagination::ListBy;
@@ -250,6 +252,50 @@ fn mute_takes_a_length() {
     ] {
         check_mute(arguments, minutes);
     }
+}
+
+proptest! {
+    #[test]
+    fn every_ssid_has_an_argument_that_is_read_as_its_bytes(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 1..=32),
+            r#"[ -~“”„«»é👻\u{a0}\u{202e}]{1,16}"#.prop_map(String::into_bytes)
+                .prop_filter("a text that fits", |bytes| bytes.len() <= 32),
+        ]
+    ) {
+        let ssid = Ssid::new(&bytes);
+        let argument = ssid_argument(&ssid);
+        let watch = |reason: Option<&str>| Request::Watch {
+            target: WatchTarget::Network(ssid.clone()),
+            reason: reason.map(str::to_owned),
+        };
+        prop_assert_eq!(Request::parse(&format!("/watch {argument}")), watch(None));
+        prop_assert_eq!(Request::parse(&format!("/watch {argument} it is mine")), watch(Some("it is mine")));
+        let unwatch = Request::Unwatch(WatchTarget::Network(ssid.clone()));
+        prop_assert_eq!(Request::parse(&format!("/unwatch {argument}")), unwatch);
+        prop_assert_eq!(Request::parse(&format!("/ssid {argument}")), Request::Network(ssid));
+        let copied = Button::copying("Copy", format!("/watch {argument}"));
+        prop_assert!(copied.is_some());
+    }
+}
+
+#[test]
+fn an_ssid_is_quoted_only_where_needed() {
+    for (ssid, argument) in [
+        ("Depot", "Depot"),
+        ("My network", r#""My network""#),
+        ("Depot*", r#""Depot*""#),
+        (r#"a "b" \c"#, r#""a \"b\" \\c""#),
+        ("“x”", r#""\“x\”""#),
+        (" x ", r#"" x ""#),
+        ("hex:00", r#""hex:00""#),
+        ("a\nb", "hex:610a62"),
+        ("a\u{a0}b", "hex:61c2a062"),
+        ("\u{202e}b", "hex:e280ae62"),
+    ] {
+        assert_eq!(ssid_argument(&Ssid::from(ssid)), argument);
+    }
+    assert_eq!(ssid_argument(&Ssid::new(&[0xff, 0xfe])), "hex:fffe");
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl Chat {
             (is_of_others, remaining_watch(&state, &target, chat))
         };
         let Some(is_of_others) = is_of_others else {
-            return texts::was_not_watched(&target, remaining.as_ref()).into();
+            return texts::was_not_watched(&target, remaining.as_ref());
         };
         if let Some(refused) = self.refuse_if(is_of_others, asker).await {
             return refused.into();
@@ -344,7 +344,7 @@ impl Chat {
             let ignored = state.mutes().ignored();
             let meant = Meant::new(&state, device, chat, ignored);
             if meant.is_covered() {
-                return texts::was_ignored(&meant.shown).into();
+                return texts::was_ignored(&meant.shown);
             }
             if meant.members.len() > MEMBERS_LIMIT {
                 return texts::too_many_members(&meant.shown, MEMBERS_LIMIT).into();
@@ -353,8 +353,7 @@ impl Chat {
                 return texts::too_many_ignored(DEVICES_PER_CHAT).into();
             }
             let Meant { device, members, shown, known } = meant;
-            let done = texts::ignoring(&shown);
-            let done = done.append_text(caveat(&state, &found));
+            let done = texts::ignoring(&shown, caveat(&state, &found));
             let members = evidence(&device, members);
             let ignore = EventKind::Ignore { chat, device, members };
             let extends_others =

@@ -3,9 +3,10 @@
 use chrono_tz::Tz;
 use store::event::{ChatId, Role, Timestamp};
 
+use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
 use crate::chat::commands::Command;
-use crate::chat::message::{Button, Reply};
+use crate::chat::message::Reply;
 use crate::text::format::shown_time;
 use crate::text::{Text, printable};
 
@@ -65,23 +66,28 @@ pub fn owner_is_a_person() -> Text {
     Text::plain("❌ Owner codes only work in a private chat with me. Send it there.")
 }
 
-/// An invitation, valid for `hours` hours.
-pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
+/// An invitation, valid for `hours` hours, with buttons that copy its link and its command.
+pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Reply {
     let whom = match role {
         Role::Owner => "🎟 The first person to open this link, in a private chat, becomes an owner like you",
         Role::Member => "🎟 The first person to open this link gets access",
     };
-    let text = Text::plain(format_args!(
-        "{whom}. It works once, for {hours} hours.\nhttps://t.me/{bot}?start={code}"
-    ));
-    match role {
-        Role::Owner => text,
-        Role::Member => text
-            .append(format_args!(
-                "\n\nTo add a group:\nhttps://t.me/{bot}?startgroup={code}\nor send this there: "
-            ))
-            .code(format_args!("/start@{bot} {code}")),
-    }
+    let link = format!("https://t.me/{bot}?start={code}");
+    let command = format!("/start@{bot} {code}");
+    let text = Text::plain(format_args!("{whom}. It works once, for {hours} hours.\n{link}"));
+    let copy_link = Button::copying("📄 Copy link", link);
+    let (text, copy_command) = match role {
+        Role::Owner => (text, None),
+        Role::Member => {
+            let group = format!("https://t.me/{bot}?startgroup={code}");
+            let text = text
+                .append(format_args!("\n\nTo add a group:\n{group}\nor send this there: "))
+                .code(&command);
+            (text, Button::copying("📄 Copy command for a group", command))
+        }
+    };
+    let buttons = [copy_link, copy_command].into_iter().flatten().map(|button| vec![button]).collect();
+    Reply { text, buttons, ..Reply::default() }
 }
 
 /// The reply to `/invite` if the system provides no random numbers.
@@ -173,7 +179,7 @@ pub fn removal_buttons(chats: &[ListedChat]) -> Vec<Vec<Button>> {
     let removable = chats.iter().filter(|listed| listed.since.is_some());
     let buttons = removable.filter_map(|listed| {
         let title: String = listed.title().chars().take(LABEL_LENGTH).collect();
-        Callback::ConfirmRemoval(listed.chat).button(format!("Remove {title}"))
+        Callback::ConfirmRemoval(listed.chat).button(format!("Remove {title}")).map(Button::danger)
     });
     buttons.map(|button| vec![button]).collect()
 }
@@ -184,7 +190,8 @@ pub fn confirm_removal(listed: &ListedChat) -> Reply {
     let text = Text::plain(format_args!("Remove {} (", listed.title()))
         .code(listed.chat)
         .append(format_args!(")? It loses access, its watches and its pending alerts.{leaves}"));
-    let buttons = [Callback::RemoveChat(listed.chat).button("Remove"), Callback::Chats.button("Keep")];
+    let remove = Callback::RemoveChat(listed.chat).button("Remove").map(Button::danger);
+    let buttons = [remove, Callback::Chats.button("Keep")];
     Reply { text, buttons: vec![buttons.into_iter().flatten().collect()], ..Reply::default() }
 }
 

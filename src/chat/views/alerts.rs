@@ -12,8 +12,9 @@ use store::state::{
 };
 
 use super::strangers;
+use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
-use crate::chat::message::{Button, Reply};
+use crate::chat::message::Reply;
 use crate::chat::model::phone::phone_label;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::status;
@@ -245,9 +246,12 @@ fn mute_button() -> Option<Button> {
 fn buttons(alert: &Alert, device: AlertDevice<'_>) -> Vec<Vec<Button>> {
     let source = alert.source;
     let naming = if device.name.is_none() { name_button(source) } else { None };
+    let naming = naming.map(|name| if is_about_stranger(alert) { name } else { name.primary() });
     let stop = match &alert.watch_match {
-        Some(watch_match) => Callback::unwatch(&watch_of(watch_match)).button("✋ Stop watching"),
-        None if is_about_stranger(alert) => card_button(source),
+        Some(watch_match) => {
+            Callback::unwatch(&watch_of(watch_match)).button("✋ Stop watching").map(Button::danger)
+        }
+        None if is_about_stranger(alert) => card_button(source).map(Button::primary),
         None => unfollow_button(source),
     };
     let card = if is_about_stranger(alert) { None } else { phone_card_button(alert, device) };
@@ -283,7 +287,7 @@ fn ignore_button(source: MacAddr) -> Option<Button> {
 }
 
 fn unfollow_button(source: MacAddr) -> Option<Button> {
-    Callback::Unfollow(source).button("✋ Stop following")
+    Callback::Unfollow(source).button("✋ Stop following").map(Button::danger)
 }
 
 /// The watch that raised the alert.

@@ -7,8 +7,8 @@ use store::event::{ChatId, DeviceKey, Timestamp};
 use store::state::{HourHistogram, State};
 
 use super::phones;
+use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
-use crate::chat::message::Button;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::lookup::{DeviceReport, LookupResult, ShortSsidReport};
 use crate::chat::model::phone::{PhoneReport, phone_label};
@@ -105,7 +105,8 @@ impl PreferenceButtons {
         let button = |is_shown: bool, callback: Callback, label| callback.button(label).filter(|_| is_shown);
         Self {
             follow: button(!is_followed, Callback::Follow(address), "🚶 Follow"),
-            unfollow: button(is_partly_followed, Callback::Unfollow(address), "✋ Unfollow"),
+            unfollow: button(is_partly_followed, Callback::Unfollow(address), "✋ Unfollow")
+                .map(Button::danger),
             ignore: button(!is_ignored, Callback::Ignore(address), "🙈 Ignore"),
             unignore: button(is_partly_ignored, Callback::Unignore(address), "👀 Unignore"),
         }
@@ -119,7 +120,7 @@ fn card_buttons(report: &DeviceReport, state: &State, chat: ChatId) -> Vec<Vec<B
         return phone_buttons(report.name.is_some(), phone, address, preferences);
     }
     let name = match (&report.name, report.addresses.len()) {
-        (None, _) => Callback::Name(address).button("✏️ Name it"),
+        (None, _) => Callback::Name(address).button("✏️ Name it").map(Button::primary),
         (Some(_), 1) => Callback::Name(address).button("✏️ Rename"),
         (Some(_), _) => None,
     };
@@ -136,6 +137,11 @@ fn card_buttons(report: &DeviceReport, state: &State, chat: ChatId) -> Vec<Vec<B
             .collect(),
         _ => Vec::new(),
     };
+    let copies: Vec<Option<Button>> = match addresses {
+        [] => vec![copy_address(address), rename_command(report)],
+        several => several.iter().map(|address| copy_one_of_several(*address)).collect(),
+    };
+    let copies = copies.into_iter().map(|copy| copy.into_iter().collect::<Vec<_>>());
     let renames = renamed.into_iter().map(|(address, label)| {
         Callback::Name(address).button(format!("✏️ Rename {label}")).into_iter().collect::<Vec<_>>()
     });
@@ -149,7 +155,27 @@ fn card_buttons(report: &DeviceReport, state: &State, chat: ChatId) -> Vec<Vec<B
     let follow = preferences.follow.filter(|_| is_lasting).or(preferences.unfollow);
     let rows = [upper, [follow, name], [preferences.unignore, None]];
     let rows = rows.into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>());
-    rows.chain(renames).filter(|row| !row.is_empty()).collect()
+    rows.chain(renames).chain(copies).filter(|row| !row.is_empty()).collect()
+}
+
+/// Copies the address, of several the newest.
+fn copy_address(address: MacAddr) -> Option<Button> {
+    Button::copying("📄 Copy address", address.to_string())
+}
+
+fn copy_one_of_several(address: MacAddr) -> Option<Button> {
+    Button::copying(format!("📄 Copy {address}"), address.to_string())
+}
+
+/// Copies the command that renames one of so many addresses that there is no button for each.
+fn rename_command(report: &DeviceReport) -> Option<Button> {
+    let first = report.addresses.first().filter(|_| has_rename_command(report))?;
+    Button::copying("📄 Copy /name", format!("/name {first} NAME"))
+}
+
+/// Whether a card has the command that renames one of its addresses.
+fn has_rename_command(report: &DeviceReport) -> bool {
+    report.phone.is_none() && report.addresses.len() > MAX_RENAME_BUTTONS
 }
 
 /// The buttons of a phone; each has its newest address.
@@ -160,7 +186,11 @@ fn phone_buttons(
     preferences: PreferenceButtons,
 ) -> Vec<Vec<Button>> {
     let PreferenceButtons { follow, unfollow, ignore, unignore } = preferences;
-    let name = if has_name { "✏️ Rename" } else { "✏️ Name it" };
+    let naming = Callback::Name(newest);
+    let naming = match has_name {
+        true => naming.button("✏️ Rename"),
+        false => naming.button("✏️ Name it").map(Button::primary),
+    };
     let other = (phone.addresses.len() > 1)
         .then(|| Callback::ChooseOtherDevice(newest).button("✂️ Not the same device"));
     let rows = [
@@ -168,8 +198,9 @@ fn phone_buttons(
             Callback::ChartDevice(newest, ChartPeriod::default()).button("📈 Chart"),
             Callback::NewestProbes(newest).button("📋 Probes"),
         ],
-        [follow.or(unfollow), Callback::Name(newest).button(name)],
+        [follow.or(unfollow), naming],
         [ignore.or(unignore), other.flatten()],
+        [copy_address(newest), None],
     ];
     rows.map(|row| row.into_iter().flatten().collect()).into()
 }
@@ -270,7 +301,7 @@ fn addresses(report: &DeviceReport) -> Text {
             more => text.append(format_args!(" and {more} more")),
         };
         return match addresses.first() {
-            Some(first) if addresses.len() > MAX_RENAME_BUTTONS => {
+            Some(first) if has_rename_command(report) => {
                 text.append("\nTo rename one of them: ").code(format_args!("/name {first} NAME"))
             }
             _ => text,

@@ -6,8 +6,9 @@ use store::event::{Probe, Timestamp};
 
 use super::lists::with_page_buttons;
 use crate::chart::Labels;
+use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
-use crate::chat::message::{Button, Reply};
+use crate::chat::message::Reply;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::Page;
 use crate::text::format::{age, pluralize, reason, shown_time};
@@ -88,10 +89,12 @@ pub(in crate::chat) fn probes(
     if let Some(newest) = page.entries.first().filter(|_| page.number == 0) {
         text = text.append("\nThe newest was ").append_text(age(newest.time, now)).append(".");
     }
+    let mut buttons = with_page_buttons(Vec::new(), page, |page| Callback::Probes(address, page));
     if !is_all && !page.has_next() {
-        text = text.append("\nOlder ones: ").code(format_args!("/export {address}"));
+        let export = format!("/export {address}");
+        text = text.append("\nOlder ones: ").code(&export);
+        buttons.extend(Button::copying("📄 Copy /export", export).map(|copy| vec![copy]));
     }
-    let buttons = with_page_buttons(Vec::new(), page, |page| Callback::Probes(address, page));
     Reply { text, buttons, ..Reply::default() }
 }
 

@@ -7,8 +7,10 @@ use store::state::Network;
 
 use super::card::shown_address;
 use super::phones;
+use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
-use crate::chat::message::{Button, Reply};
+use crate::chat::commands::ssid_argument;
+use crate::chat::message::Reply;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::{DevicePage, ListBy, ListedDevice, PAGE_ENTRIES, Page, Requesters};
 use crate::chat::model::phone::phone_label;
@@ -180,9 +182,12 @@ pub(in crate::chat) fn requesters(
         text.append_text(age(entry.brief.last_probe, now))
     });
     let mut buttons = number_buttons(page, "", |entry| Some(Callback::Card(entry.address)));
-    let watch = Callback::Watch(ssid.clone()).button("👁 Watch");
+    let watch = Callback::Watch(ssid.clone()).button("👁 Watch").map(Button::primary);
     let chart = Callback::ChartNetwork(ssid.clone(), ChartPeriod::default()).button("📈 Chart");
     buttons.push(watch.into_iter().chain(chart).collect());
+    // With a reason behind it, which a button cannot ask for.
+    let command = Button::copying("📄 Copy /watch", format!("/watch {}", ssid_argument(ssid)));
+    buttons.push(command.into_iter().collect());
     let buttons = with_page_buttons(buttons, page, |page| Callback::Network(ssid.clone(), page));
     Reply { text, buttons, ..Reply::default() }
 }

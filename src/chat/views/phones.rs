@@ -137,7 +137,7 @@ pub(in crate::chat) fn choice(
         }
     });
     let buttons = addresses.iter().filter_map(|(address, ..)| {
-        Some(vec![Callback::SplitPhone(phone, *address).button(format!("✂️ {address}"))?])
+        Some(vec![Callback::SplitPhone(phone, *address).button(format!("✂️ {address}"))?.danger()])
     });
     Reply { text, buttons: buttons.collect(), ..Reply::default() }
 }

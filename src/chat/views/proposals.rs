@@ -3,8 +3,9 @@
 use store::event::{DeviceKey, Offset, ProposedChange};
 use store::state::{Proposal, State};
 
+use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
-use crate::chat::message::{Button, Reply};
+use crate::chat::message::Reply;
 use crate::chat::model::phone::{phone_label, phone_name};
 use crate::text::format::pluralize;
 use crate::text::{Text, printable};
@@ -81,7 +82,10 @@ fn buttons(offset: Offset, [accept, refuse]: [&str; 2]) -> Vec<Button> {
     let buttons = [(accept, true), (refuse, false)];
     buttons
         .into_iter()
-        .filter_map(|(label, accepts)| Callback::Answer(offset, accepts).button(label))
+        .filter_map(|(label, accepts)| {
+            let button = Callback::Answer(offset, accepts).button(label)?;
+            Some(if accepts { button.success() } else { button })
+        })
         .collect()
 }
 

@@ -10,7 +10,9 @@ use store::state::{Follow, Ignored, Mute, Watch};
 
 use super::alerts::mute_ended;
 use super::lists::{ENTRY_LENGTH, page_suffix, with_page_buttons};
+use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
+use crate::chat::commands::ssid_argument;
 use crate::chat::message::Reply;
 use crate::chat::model::pagination::Page;
 use crate::chat::model::watch_target::WatchTarget;
@@ -97,7 +99,7 @@ pub(in crate::chat) struct RemainingWatch {
     pub(in crate::chat) from_terminal: bool,
 }
 
-pub(in crate::chat) fn unwatched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
+pub(in crate::chat) fn unwatched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Reply {
     let text = match remaining {
         Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", target)),
         None => Text::plain(format_args!("👁 No longer watching for {}.", target)),
@@ -105,7 +107,7 @@ pub(in crate::chat) fn unwatched(target: &WatchTarget, remaining: Option<&Remain
     with_remaining_watch(text, remaining)
 }
 
-pub(in crate::chat) fn was_not_watched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
+pub(in crate::chat) fn was_not_watched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Reply {
     let text = match remaining {
         Some(_) => Text::plain(format_args!("❌ This chat does not watch {}.", target)),
         None => Text::plain(format_args!("❌ {} is not watched here. Use /watches to list what is.", target)),
@@ -113,20 +115,30 @@ pub(in crate::chat) fn was_not_watched(target: &WatchTarget, remaining: Option<&
     with_remaining_watch(text, remaining)
 }
 
-fn with_remaining_watch(text: Text, remaining: Option<&RemainingWatch>) -> Text {
-    let Some(RemainingWatch { by, from_terminal }) = remaining else { return text };
-    let argument = match by {
-        WatchTarget::Network(ssid) => as_argument(ssid),
-        WatchTarget::Pattern(pattern) => printable(pattern.as_str()),
+fn with_remaining_watch(text: Text, remaining: Option<&RemainingWatch>) -> Reply {
+    let Some(RemainingWatch { by, from_terminal }) = remaining else { return text.into() };
+    let (argument, shown) = match by {
+        WatchTarget::Network(ssid) => (ssid_argument(ssid), ssid_argument(ssid)),
+        WatchTarget::Pattern(pattern) => (pattern.as_str().to_owned(), printable(pattern.as_str())),
     };
-    let command = format!("/unwatch {argument}");
-    if *from_terminal {
-        let text = text.append(format_args!(" Alerts continue: {} is watched for all chats.", by));
-        return with_terminal_hint(text, &command);
-    }
-    text.append(format_args!(" Alerts continue: {} is still watched. ", by))
-        .code(command)
-        .append(" stops them.")
+    let shown = format!("/unwatch {shown}");
+    let text = match from_terminal {
+        true => {
+            let text = text.append(format_args!(" Alerts continue: {} is watched for all chats.", by));
+            with_terminal_hint(text, &shown)
+        }
+        false => text
+            .append(format_args!(" Alerts continue: {} is still watched. ", by))
+            .code(shown)
+            .append(" stops them."),
+    };
+    with_command(text, "unwatch", &argument)
+}
+
+/// The text with a button that copies this command.
+fn with_command(text: Text, command: &str, argument: &str) -> Reply {
+    let copy = Button::copying(format!("📄 Copy /{command}"), format!("/{command} {argument}"));
+    Reply { text, buttons: copy.map(|copy| vec![copy]).into_iter().collect(), ..Reply::default() }
 }
 
 /// How to undo what was set at the terminal.
@@ -332,16 +344,16 @@ pub(in crate::chat) fn too_many_ignored(limit: usize) -> Text {
     ))
 }
 
-pub(in crate::chat) fn ignoring(device: &str) -> Text {
-    let device = printable(device);
-    Text::plain(format_args!("🙈 No more alerts about {device}. Use /unignore {device} to get them again."))
+pub(in crate::chat) fn ignoring(device: &str, caveat: Text) -> Reply {
+    let shown = printable(device);
+    let text = format!("🙈 No more alerts about {shown}. Use /unignore {shown} to get them again.");
+    with_command(Text::plain(text).append_text(caveat), "unignore", device)
 }
 
-pub(in crate::chat) fn was_ignored(device: &str) -> Text {
-    let device = printable(device);
-    Text::plain(format_args!(
-        "🙈 Already ignoring {device}. Use /unignore {device} to get alerts about it again."
-    ))
+pub(in crate::chat) fn was_ignored(device: &str) -> Reply {
+    let shown = printable(device);
+    let text = format!("🙈 Already ignoring {shown}. Use /unignore {shown} to get alerts about it again.");
+    with_command(Text::plain(text), "unignore", device)
 }
 
 pub(in crate::chat) fn unignored(device: &str, remaining: bool) -> Text {

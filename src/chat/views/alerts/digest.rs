@@ -12,8 +12,9 @@ use super::{
     phone_card_button, stranger_reason, suppressed_probes, unfollow_button, vendor_and_signal, watch_of,
     with_further_matches,
 };
+use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
-use crate::chat::message::{Button, Reply};
+use crate::chat::message::Reply;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::text::format::{live_age, pluralize, short_time};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
@@ -164,7 +165,7 @@ fn digest_buttons(included: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
     }
     rows.extend(watched.iter().map(|target| {
         let label: String = target.to_string().chars().take(LABEL_LENGTH).collect();
-        vec![Callback::unwatch(target).button(format!("✋ Stop watching {label}"))]
+        vec![Callback::unwatch(target).button(format!("✋ Stop watching {label}")).map(Button::danger)]
     }));
     rows.into_iter().map(|row| row.into_iter().flatten().collect()).collect()
 }

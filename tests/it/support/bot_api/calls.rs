@@ -158,6 +158,12 @@ impl SentMessage {
         button["style"].as_str().map(str::to_owned)
     }
 
+    /// The text of each button that copies one.
+    pub fn copied_texts(&self) -> Vec<String> {
+        let buttons = keyboard_buttons(&self.raw["reply_markup"]);
+        buttons.filter_map(|button| button["copy_text"]["text"].as_str().map(str::to_owned)).collect()
+    }
+
     /// The callback data of the button with this label. Panics if there is none.
     pub fn button(&self, label: &str) -> String {
         let found = self.buttons().into_iter().find(|(text, _)| text.contains(label));

@@ -223,7 +223,8 @@ fn carry_out(shared: &Shared, mut call: Call) -> Option<Reply> {
         return Some(reply);
     }
     let understood = version::understand(state.version, &call.method, &call.params);
-    for unknown in understood.unknown {
+    // Once for each request, however many buttons have it.
+    for unknown in understood.unknown.into_iter().collect::<BTreeSet<_>>() {
         *state.unknown.entry(unknown).or_default() += 1;
     }
     let reply = match understood.refusal {

@@ -89,6 +89,8 @@ fn refusal(
         for field in ["text", "caption", "message_text"] {
             let text = object.get(field).and_then(Value::as_str).unwrap_or_default();
             if let Err(error) = html::parse_as(version, text) {
+                // It reads no keyboard then.
+                unknown.retain(|what| !what.starts_with("InlineKeyboardButton."));
                 unknown.extend(html::newer_tag(version, text).map(str::to_owned));
                 return bad(&error);
             }
