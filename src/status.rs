@@ -1,5 +1,6 @@
 //! The status report: its values, and in `report` its text.
 
+mod ownership;
 mod report;
 mod requested_waits;
 mod server_features;
@@ -13,6 +14,7 @@ use store::recorder::{ClockDoubt, LogSize, PendingDeletion};
 use store::state::{DEVICE_SHARDS, Flood, State};
 
 use crate::device_counts::DeviceCounts;
+pub use ownership::{Ownership, OwnershipState};
 pub use report::{clock_doubt, flood, full_report, offline_report, pending_deletion, requested_wait};
 pub use requested_waits::{RequestedWait, RequestedWaits, WaitsWith};
 pub use server_features::{ServerFeature, ServerFeatures};

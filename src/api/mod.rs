@@ -104,6 +104,7 @@ pub fn router(services: Services) -> Router {
         .route("/v1/export/{what}", get(export::get_export))
         .route("/v1/check", get(check::get_check))
         .route("/v1/bot", get(status::get_bot))
+        .route("/v1/ownership", get(status::get_ownership))
         .fallback(async || ApiError::not_found("there is no such path"))
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .with_state(api)

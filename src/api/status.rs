@@ -1,4 +1,4 @@
-//! `GET /v1/status`, `/v1/health` and `/v1/bot`, and what `probewatch status` prints.
+//! `GET /v1/status`, `/v1/health`, `/v1/bot` and `/v1/ownership`, and what `probewatch status` prints.
 
 use std::io::{self, Write};
 
@@ -57,6 +57,11 @@ pub(super) async fn get_bot(State(api): State<Api>) -> Result<Response, ApiError
     let _job = api.start_job()?;
     let status = query().await.map_err(ApiError::failed)?;
     Ok(body::bytes(body::JSON, (status + "\n").into_bytes()))
+}
+
+/// Whether the bot has an owner, and otherwise the link for the first one.
+pub(super) async fn get_ownership(State(api): State<Api>) -> Result<Response, ApiError> {
+    body::json(&api.services.chat.ownership().get())
 }
 
 /// Writes what a data directory holds while no service runs; a text starts with the line `none_runs`.

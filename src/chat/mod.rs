@@ -28,7 +28,9 @@ use store::recorder::RecorderHandle;
 
 use crate::log_writer;
 use crate::metrics::Timings;
-use crate::status::{RequestedWaits, ServerFeatures, ShownTimeZone, SourceStatus, Status, TelegramProblems};
+use crate::status::{
+    Ownership, RequestedWaits, ServerFeatures, ShownTimeZone, SourceStatus, Status, TelegramProblems,
+};
 use crate::text::Text;
 pub use access::{AccessControl, BoxFuture};
 pub use button::{Button, ButtonAction, ButtonStyle};
@@ -59,6 +61,7 @@ pub struct Chat {
     requested_waits: RequestedWaits,
     telegram_problems: TelegramProblems,
     server_features: ServerFeatures,
+    ownership: Ownership,
     access: Option<Arc<dyn AccessControl>>,
     /// Held while a device is named or a proposal answered.
     naming: Arc<tokio::sync::Mutex<()>>,
@@ -84,6 +87,7 @@ impl Chat {
             requested_waits: RequestedWaits::default(),
             telegram_problems: TelegramProblems::default(),
             server_features: ServerFeatures::default(),
+            ownership: Ownership::default(),
             access: None,
             naming: Arc::default(),
         }
@@ -150,6 +154,11 @@ impl Chat {
     /// What the Bot API server is known to lack, which the status shows.
     pub fn server_features(&self) -> ServerFeatures {
         self.server_features.clone()
+    }
+
+    /// Whether the bot has an owner, which the bot sets and the control API tells.
+    pub fn ownership(&self) -> Ownership {
+        self.ownership.clone()
     }
 
     /// The zone in which times are shown.

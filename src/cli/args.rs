@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::export::ExportArgs;
+use super::setup::SetupArgs;
 use crate::config::{Config, ConfigError, ZoneOrigin};
 
 /// Records which Wi-Fi networks nearby devices look for, answers questions about them in Telegram, and sends alerts.
@@ -78,6 +79,8 @@ pub(super) enum Command {
         #[arg(short, long, conflicts_with = "json")]
         quiet: bool,
     },
+    /// Set everything up: adapter, bot, configuration and service; asks, and can be run again
+    Setup(SetupArgs),
     /// Check everything that the service needs; exit with 1 if something is broken
     Doctor {
         #[command(flatten)]

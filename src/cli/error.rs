@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use capture::CaptureError;
 use store::recorder::{ChangeError, DiskError, ImportError, RecorderError};
 
+use super::setup::SetupError;
 use crate::api::export::ExportError;
 use crate::config::ConfigError;
 use crate::control::ClientError;
@@ -46,6 +47,8 @@ pub(super) enum CliError {
     NotADirectory(PathBuf),
     #[error("{action}: {error}")]
     Io { action: &'static str, error: io::Error },
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// The probes of a replay up to this error are recorded.
     #[error("the replay stopped: writing to disk failed ({}); the probes before that are recorded", .0.why)]
     ReplayStopped(DiskError),
@@ -63,6 +66,7 @@ impl CliError {
             Self::Config(error) => Some(error.remedy().into()),
             Self::Service(error) => error.remedy().map(Cow::from),
             Self::Capture(error) => error.remedy(),
+            Self::Setup(error) => error.remedy().map(Cow::from),
             Self::Client(error) => error.remedy().map(|remedy| remedy.to_owned().into()),
             Self::NoData(_) | Self::NoServiceAndNoData(_) => {
                 Some("`probewatch run` or `probewatch replay` records some".into())

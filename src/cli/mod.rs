@@ -26,6 +26,7 @@ mod progress;
 mod rebuild;
 mod remote;
 mod replay;
+mod setup;
 mod status;
 
 use std::fmt::Display;
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Replay { files, data, fcs } => replay::replay(&files, &data, fcs),
         Command::Lookup { queries, data, json } => lookup::lookup(&queries, &data, json),
         Command::Chat { data } => chat::chat(&data),
+        Command::Setup(args) => setup::setup(&args),
         Command::Doctor { data, json } => doctor::doctor(&data, json),
         Command::Status { data, quiet: true, .. } => status::health(&data),
         Command::Status { data, json, .. } => status::status(&data, json),

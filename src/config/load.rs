@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
-use super::model::Config;
+use super::model::{Config, Secret};
 use super::schema::Root;
 use super::tree::Tree;
 use super::validate::validate;
@@ -18,8 +18,20 @@ pub const SYSTEM_FILE: &str = "/etc/probewatch/config.toml";
 /// The variable in which systemd names the folder of a service's credentials (systemd.exec(5)).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
+/// The variable that sets `telegram.token`.
+const TOKEN: &str = "PROBEWATCH__TELEGRAM__TOKEN";
+
 /// The variable that names the time zone (tzset(3)).
 const TIME_ZONE: &str = "TZ";
+
+/// The text of a configuration file.
+#[derive(Debug, Clone, Copy)]
+pub struct FileText<'a> {
+    /// The file, for messages.
+    pub path: &'a Path,
+    /// What it holds.
+    pub text: &'a str,
+}
 
 impl Config {
     /// The defaults, without a file and the environment.
@@ -36,6 +48,23 @@ impl Config {
     /// [`ConfigError`] names the file, the key and what was expected.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         load_from(file.or(system_file()), environment()?)
+    }
+
+    /// The configuration in a text that need not be on disk, with the environment over it. With a `token`, that one
+    /// counts in place of the configured one, and no file with a token is read.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn of_text(file: Option<FileText<'_>>, token: Option<&Secret>) -> Result<Self, ConfigError> {
+        let mut environment = environment()?;
+        if let Some(token) = token {
+            environment.insert(TOKEN.to_owned(), token.reveal().to_owned());
+        }
+        let tree = match file {
+            Some(FileText { path, text }) => Tree::parse(path.display().to_string(), text)?,
+            None => Tree::empty(),
+        };
+        configuration(tree, environment)
     }
 
     /// As [`Self::load`], with the credentials in `folder` unless systemd gives this process some: as the service
@@ -59,7 +88,7 @@ pub(super) fn load_from(
     file: Option<&Path>,
     environment: HashMap<String, String>,
 ) -> Result<Config, ConfigError> {
-    let mut tree = match file {
+    let tree = match file {
         Some(path) => {
             let file = path.display().to_string();
             let text = fs::read_to_string(path).map_err(|error| not_read(file.clone(), &error))?;
@@ -67,6 +96,10 @@ pub(super) fn load_from(
         }
         None => Tree::empty(),
     };
+    configuration(tree, environment)
+}
+
+fn configuration(mut tree: Tree, environment: HashMap<String, String>) -> Result<Config, ConfigError> {
     let credentials = environment.get(CREDENTIALS).map(PathBuf::from);
     let time_zone = environment.get(TIME_ZONE).cloned();
     tree.override_with(environment);

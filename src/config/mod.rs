@@ -6,9 +6,10 @@
 //! - No message holds a secret, or a line of the file, which may contain one.
 //!
 //! `schema` alone lists the keys, with their types and defaults. `load` reads the file and the environment into a
-//! `tree`, `deserialize` reads that as the schema's tables, and `validate` builds the `model` from them.
+//! `tree`, `deserialize` reads that as the schema's tables, and `validate` builds the `model` from them. `edit` changes keys of a file for `probewatch setup`.
 
 mod deserialize;
+mod edit;
 mod error;
 mod load;
 mod model;
@@ -23,9 +24,11 @@ mod types;
 mod validate;
 mod values;
 
+pub use edit::{EditError, Edits, TokenPlace, edit, token_place};
 pub use error::{ConfigError, Origin};
-pub use load::SYSTEM_FILE;
+pub use load::{FileText, SYSTEM_FILE};
 pub use model::{Capture, Config, ConfiguredSource, Delivery, Secret, Telegram, Tls, Updates, Webhook};
 pub use quiet_hours::QuietHours;
 pub use schema::{Key, keys};
-pub use time_zone::ZoneOrigin;
+pub use time_zone::{ZoneOrigin, zone_of_machine};
+pub use types::zone_named;

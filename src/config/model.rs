@@ -18,6 +18,7 @@ use url::Url;
 
 use super::quiet_hours::QuietHours;
 use super::time_zone::ZoneOrigin;
+use super::types::BotToken;
 
 /// A string that no message and no debug output shows.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +27,11 @@ pub struct Secret(String);
 impl Secret {
     pub(super) fn new(text: &str) -> Self {
         Self(text.to_owned())
+    }
+
+    /// The bot token in `text`, with or without white space around it; `None` if it does not look like one.
+    pub fn bot_token(text: &str) -> Option<Self> {
+        BotToken::parse(text).map(|BotToken(token)| token)
     }
 
     /// The string, for the place where it belongs and no other.

@@ -49,6 +49,12 @@ pub enum ZoneOrigin {
     Default,
 }
 
+/// The zone of the machine whose files are below `root`, without the environment, and where it comes from.
+pub fn zone_of_machine(root: &Path) -> (Tz, ZoneOrigin) {
+    let found = TimeZone::detect(None, root);
+    (found.zone, found.origin)
+}
+
 impl TimeZone {
     /// The zone of this machine, with the value of `TZ` in the environment.
     pub(super) fn of_machine(variable: Option<&str>) -> Self {

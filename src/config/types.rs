@@ -50,6 +50,25 @@ impl fmt::Display for FolderPath {
     }
 }
 
+/// The IANA time zone of this name, in any case; a city alone will do if only one zone ends with it.
+///
+/// # Errors
+/// What was expected, and the most similar name.
+pub fn zone_named(text: &str) -> Result<Tz, String> {
+    let text = text.trim();
+    let wanted = text.replace(' ', "_").to_lowercase();
+    let mut of_city = chrono_tz::TZ_VARIANTS.iter().filter(|zone| {
+        let name = zone.name().to_lowercase();
+        // Old names such as "posix/…" are none of the list.
+        name.rsplit_once('/').is_some_and(|(_, city)| city == wanted)
+    });
+    let exact = chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().to_lowercase() == wanted);
+    match (exact, of_city.next(), of_city.next()) {
+        (Some(zone), _, _) | (None, Some(zone), None) => Ok(*zone),
+        _ => Tz::from_text(text.to_owned()),
+    }
+}
+
 impl FromText for Tz {
     fn from_text(text: String) -> Result<Self, String> {
         text.parse().map_err(|_| {

@@ -29,6 +29,7 @@ use crate::api::check::{CheckLine, CheckResult};
 use crate::api::export::Selection;
 use crate::api::lookup::Answer;
 use crate::api::{About, ErrorBody, ExportOutcome, OUTCOME};
+use crate::status::OwnershipState;
 
 /// How long a service may take to answer where that takes no work.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -183,6 +184,14 @@ impl Client {
     /// [`ClientError`].
     pub fn bot_status<T: DeserializeOwned>(&self) -> Result<Option<T>, ClientError> {
         parse(&self.get("/v1/bot")?)
+    }
+
+    /// Whether the bot has an owner, and otherwise the link for the first one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn ownership(&self) -> Result<OwnershipState, ClientError> {
+        parse(&self.get("/v1/ownership")?)
     }
 
     /// The reply to one message of the person at the terminal. It may take as long as the command takes.

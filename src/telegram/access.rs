@@ -31,6 +31,7 @@ use super::outgoing::telegram_id;
 use super::sender::Sender;
 use crate::chat::views::access::{self as views, ChatProblem, ListedChat, refused};
 use crate::chat::{AccessControl, BoxFuture, PressReply, Reply, views::change_failed};
+use crate::status::{Ownership, OwnershipState};
 use crate::text::Text;
 
 /// How long a code is valid.
@@ -100,10 +101,11 @@ impl Access {
         })
     }
 
-    /// Until `stop`, logs a code whenever the bot has no owner, and a new one when that expires.
-    pub(super) async fn offer_ownership(&self, stop: &CancellationToken) {
+    /// Until `stop`, logs a code whenever the bot has no owner, and a new one when that expires. Tells `ownership`.
+    pub(super) async fn offer_ownership(&self, ownership: &Ownership, stop: &CancellationToken) {
         loop {
             if !self.is_unowned() {
+                ownership.set(OwnershipState::Owned);
                 tokio::select! {
                     () = self.owners_changed.notified() => continue,
                     () = stop.cancelled() => return,
@@ -111,13 +113,15 @@ impl Access {
             }
             let wait = match self.create_invitation_code(Role::Owner, None).await {
                 Ok(code) => {
+                    let link = format!("https://t.me/{}?start={code}", self.username);
                     info!(
                         event = "ownership_offered",
-                        link = %format_args!("https://t.me/{}?start={code}", self.username),
+                        %link,
                         command = format!("/start {code}"),
                         valid_hours = CODE_LIFETIME.as_secs() / 3600,
                         "this bot has no owner yet: the first person to open the link, or to send it the command, owns it",
                     );
+                    ownership.set(OwnershipState::Offered { link });
                     CODE_LIFETIME
                 }
                 Err(error) => {

@@ -149,13 +149,13 @@ async fn serve(
     let access =
         Access::new(api.clone(), sender.clone(), recorder.clone(), &settings, chat.zone(), me.username());
     let bot = BotIdentity { id: me.id, username: me.username().to_owned() };
-    let problems = chat.telegram_problems();
+    let (problems, ownership) = (chat.telegram_problems(), chat.ownership());
     let handler = Handler::new(bot, api.clone(), sender.clone(), access.clone(), chat, recorder.clone());
     let owners = access.all_owners();
     let background = async {
         tokio::join!(
             bot_commands::set_all(&api, &sender, &recorder, &owners),
-            access.offer_ownership(stop),
+            access.offer_ownership(&ownership, stop),
             proposal_notifier::run(&access, &sender, &recorder),
         );
         pending().await

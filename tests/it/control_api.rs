@@ -179,6 +179,8 @@ fn curl_gets_the_documented_responses() {
     assert!(checked && last["passed"] == true, "{lines}");
     let (_, bot) = curl(&["http://localhost/v1/bot"]);
     assert!(serde_json::from_str::<Value>(&bot).unwrap().is_object(), "{bot}");
+    let (_, ownership) = curl(&["http://localhost/v1/ownership"]);
+    assert!(serde_json::from_str::<Value>(&ownership).unwrap()["state"].is_string(), "{ownership}");
 }
 
 #[test]

@@ -21,8 +21,13 @@ const FORBIDDEN: [(&str, &[&str]); 3] = [
 ];
 
 /// The only file or folder that may use a crate.
-const CRATES: [(&str, &str); 3] =
-    [("sled", "crates/store/src/state/store"), ("teloxide", "src/telegram"), ("clap", "src/cli")];
+const CRATES: [(&str, &str); 5] = [
+    ("sled", "crates/store/src/state/store"),
+    ("teloxide", "src/telegram"),
+    ("clap", "src/cli"),
+    ("toml_edit", "src/config"),
+    ("qrcode", "src/cli/setup"),
+];
 
 /// The files with texts for chats: the views, and the table of commands with its help lines.
 const VIEWS: [&str; 3] = ["src/chat/views/", "src/chat/commands/mod.rs", "src/status/report.rs"];

@@ -54,6 +54,7 @@ mod remote_commands;
 mod replay_vs_tshark;
 mod retention;
 mod sealing;
+mod setup;
 mod slow_replies;
 mod snapshots;
 mod sources;

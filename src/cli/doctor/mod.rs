@@ -29,6 +29,7 @@ use crate::status::{RequestedWait, ShownTimeZone, SourceStatus, TelegramProblem}
 use crate::telegram::{BotStatus, query_bot_status};
 use finding::Finding;
 use telegram::TokenOrigin;
+pub(super) use telegram::{describe_failure, reachability_remedy};
 
 /// The status of a running service, as far as the checks need it.
 #[derive(Deserialize)]

@@ -66,7 +66,7 @@ pub(super) enum Observation {
 /// Checks all sources at once; `statuses` are those of a running service.
 pub(super) fn check(sources: &[ConfiguredSource], statuses: Option<&[SourceStatus]>) -> Vec<Finding> {
     if sources.is_empty() {
-        let remedy = "set capture.sources, for example to [\"mon0\"]";
+        let remedy = "run sudo probewatch setup, or set capture.sources, for example to [\"mon0\"]";
         return vec![Finding::broken("Sources", "none is configured: nothing would be recorded", remedy)];
     }
     thread::scope(|scope| {

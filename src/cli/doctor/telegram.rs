@@ -39,7 +39,7 @@ pub(super) fn no_token(origin: TokenOrigin) -> Finding {
         }
     };
     Finding::unknown(TOKEN, summary).with_remedy(format!(
-        "set telegram.token_file, or under systemd put the token into {UNIT_FILE}; then restart the service"
+        "under systemd run sudo probewatch setup, which writes {UNIT_FILE}; otherwise set telegram.token_file and restart the service"
     ))
 }
 
@@ -119,7 +119,8 @@ fn unknown_webhook(server: &str, error: &QueryError) -> Finding {
     Finding::broken(WEBHOOK, summary, reachability_remedy(server))
 }
 
-fn describe_failure(server: &str, error: &QueryError) -> String {
+/// Why the server gave no answer, as a sentence.
+pub(in crate::cli) fn describe_failure(server: &str, error: &QueryError) -> String {
     match error {
         QueryError::Token => format!("{server} does not know the token"),
         QueryError::TimedOut => format!("{server} did not answer in time"),
@@ -127,7 +128,8 @@ fn describe_failure(server: &str, error: &QueryError) -> String {
     }
 }
 
-fn reachability_remedy(server: &str) -> String {
+/// What helps if the server cannot be reached.
+pub(in crate::cli) fn reachability_remedy(server: &str) -> String {
     format!(
         "check that this machine reaches {server}, and that telegram.api_url, the firewall and the clock are right"
     )
@@ -452,9 +454,9 @@ mod tests {
         ✗ Telegram token: api.telegram.org did not answer in time
             → check that this machine reaches api.telegram.org, and that telegram.api_url, the firewall and the clock are right
         ! Telegram token: the service has none: it records probes, but answers nobody
-            → set telegram.token_file, or under systemd put the token into /etc/probewatch/telegram-token; then restart the service
+            → under systemd run sudo probewatch setup, which writes /etc/probewatch/telegram-token; otherwise set telegram.token_file and restart the service
         ! Telegram token: none is configured: the service records probes, but answers nobody
-            → set telegram.token_file, or under systemd put the token into /etc/probewatch/telegram-token; then restart the service
+            → under systemd run sudo probewatch setup, which writes /etc/probewatch/telegram-token; otherwise set telegram.token_file and restart the service
         ! Telegram token: the service reads it from /etc/probewatch/telegram-token, which this user may not read
             → run this command with sudo
         ");

@@ -27,6 +27,7 @@ pub mod service;
 pub mod stalled_thread;
 pub mod statistics;
 pub mod tap_radio;
+pub mod terminal;
 pub mod testbed;
 pub mod traffic;
 pub mod transcript;

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// How a radio is switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum RfkillBlock {
+pub enum RfkillBlock {
     /// By software.
     Soft,
     /// By a hardware switch or the firmware.
@@ -44,7 +44,8 @@ impl NetworkDaemon {
         match self {
             Self::NetworkManager => format!(
                 "nmcli device set {interface} managed no, and for good: unmanaged-devices=interface-name:\
-                 {interface} under [keyfile] in /etc/NetworkManager/conf.d/probewatch.conf"
+                 {interface} under [keyfile] in /etc/NetworkManager/conf.d/probewatch.conf, which sudo probewatch \
+                 setup writes"
             ),
             Self::WpaSupplicant => {
                 format!(
@@ -79,6 +80,11 @@ impl Default for Host {
 }
 
 impl Host {
+    /// The machine whose file systems are below `root`.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// Whether and how the radio of this name is switched off.
     pub fn rfkill_block(&self, wiphy: &str) -> Option<RfkillBlock> {
         let radio = self.root.join("sys/class/ieee80211").join(wiphy);
@@ -103,6 +109,27 @@ impl Host {
         } else {
             None
         }
+    }
+
+    /// The name of another program that was started for the interface, such as hostapd or tcpdump.
+    pub fn program_using(&self, interface: &str, is_access_point: bool) -> Option<String> {
+        // sudo has the arguments of the program that it runs.
+        const NOT_USERS: [&str; 2] = ["probewatch", "sudo"];
+        let uses = |program: &Program| match program.name.as_str() {
+            // Its configuration names the interface.
+            "hostapd" => is_access_point || has_interface_argument(&program.arguments, interface),
+            "airodump-ng" => program.has_argument(interface),
+            _ => has_interface_argument(&program.arguments, interface),
+        };
+        let mut programs = self.programs().into_iter();
+        let found = programs.find(|program| !NOT_USERS.contains(&program.name.as_str()) && uses(program));
+        found.map(|program| program.name)
+    }
+
+    /// The name of the driver of an interface, if it is a device.
+    pub fn driver(&self, interface: &str) -> Option<String> {
+        let link = self.root.join("sys/class/net").join(interface).join("device/driver");
+        Some(fs::read_link(link).ok()?.file_name()?.to_string_lossy().into_owned())
     }
 
     fn wpa_supplicant_uses(&self, interface: &str, programs: &[Program]) -> bool {
@@ -135,6 +162,10 @@ impl Program {
         let name = fs::read_to_string(process.join("comm")).ok()?.trim_end().to_owned();
         let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
         Some(Self { name, arguments })
+    }
+
+    fn has_argument(&self, wanted: &str) -> bool {
+        self.arguments.split(|byte| *byte == 0).any(|argument| argument == wanted.as_bytes())
     }
 }
 
@@ -223,6 +254,22 @@ mod tests {
     fn iwd_uses_every_interface() {
         assert_eq!(daemon_using(&[("proc/700/comm", "iwd\n")]), Some(NetworkDaemon::Iwd));
         assert_eq!(daemon_using(&[("proc/700/comm", "init\n")]), None);
+    }
+
+    #[test]
+    fn other_programs_are_found_by_their_arguments() {
+        let using = |name: &str, arguments: &str, is_access_point| {
+            let name = format!("{name}\n");
+            let (_folder, host) = host_with(&[("proc/9/comm", &name), ("proc/9/cmdline", arguments)]);
+            host.program_using("wlan1", is_access_point)
+        };
+        assert_eq!(using("tcpdump", "tcpdump\0-i\0wlan1\0", false).as_deref(), Some("tcpdump"));
+        assert_eq!(using("airodump-ng", "airodump-ng\0wlan1\0", false).as_deref(), Some("airodump-ng"));
+        assert_eq!(using("hostapd", "hostapd\0/etc/hostapd.conf\0", true).as_deref(), Some("hostapd"));
+        assert_eq!(using("hostapd", "hostapd\0/etc/hostapd.conf\0", false), None);
+        assert_eq!(using("tcpdump", "tcpdump\0-i\0wlan10\0", false), None);
+        assert_eq!(using("vi", "vi\0wlan1\0", false), None);
+        assert_eq!(using("sudo", "sudo\0tcpdump\0-i\0wlan1\0", false), None);
     }
 
     #[test]

@@ -15,10 +15,13 @@
 //!   again at the end. An interface that nl80211 does not know is left alone.
 //! - Channels on which sending is restricted (no-IR, radar) are listened to. Nothing here sends.
 //!
+//! [`adapters`] lists the adapters of the machine and what each can do.
+//!
 //! `netlink.rs` carries requests and replies for `nl80211.rs` and `rtnetlink.rs`; `host.rs` reads what netlink does
 //! not report. Messages are read leniently and only as far as needed. The typed messages of wl-nl80211 would refuse a
 //! whole message for one attribute that they cannot parse, and depend on an asynchronous stack.
 
+mod adapter;
 mod channel;
 mod channel_hopper;
 mod error;
@@ -33,10 +36,11 @@ mod rtnetlink;
 mod settings;
 mod system_state;
 
+pub use adapter::{Adapter, AdapterMode, Holder, adapters, daemon_using};
 pub use channel::{Band, Channel, InvalidChannel};
 pub use channel_hopper::HopCounters;
 pub use error::MonitorError;
-pub use host::NetworkDaemon;
+pub use host::{NetworkDaemon, RfkillBlock};
 pub use monitor_interface::Monitor;
 pub use rtnetlink::IpVersion;
 pub use settings::MonitorSettings;

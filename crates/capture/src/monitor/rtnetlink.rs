@@ -2,6 +2,7 @@
 //!
 //! The numbers are those of `linux/rtnetlink.h`, `linux/if_link.h` and `linux/if.h`.
 
+use dot11::MacAddr;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::netlink::{NetlinkError, NetlinkRequest, NetlinkSocket, attribute, string_value, u32_value};
@@ -11,9 +12,11 @@ const RTM_GETLINK: u16 = 18;
 const RTM_GETROUTE: u16 = 26;
 
 const IFF_UP: u32 = 1;
+const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
+const IFLA_PERM_ADDRESS: u16 = 54;
 const IFLA_INFO_KIND: u16 = 1;
 /// The length in bytes of: family, type, index, flags, change mask.
 const LINK_HEADER_LENGTH: usize = 16;
@@ -43,6 +46,9 @@ pub(super) struct Link {
     pub kind: Option<String>,
     /// A text that was set on it and stays until the device is removed.
     pub alias: Option<String>,
+    /// The address that the hardware has, or else the current one, which may be random. Kernels before 5.6 do not
+    /// tell the first.
+    pub address: Option<MacAddr>,
 }
 
 impl Link {
@@ -55,6 +61,9 @@ impl Link {
             is_up: u32_value(message.get(8..)?)? & IFF_UP != 0,
             kind: info.and_then(|info| attribute(info, IFLA_INFO_KIND)).map(string_value),
             alias: attribute(attributes, IFLA_IFALIAS).map(string_value),
+            address: [IFLA_PERM_ADDRESS, IFLA_ADDRESS]
+                .into_iter()
+                .find_map(|kind| attribute(attributes, kind).and_then(mac_address)),
         })
     }
 
@@ -81,6 +90,11 @@ impl Link {
         ];
         self.kind.as_ref().is_some_and(|kind| TUNNELS.contains(&kind.as_str()))
     }
+}
+
+/// A MAC address; `None` if the value has another length, or is all zeros, which stands for none.
+fn mac_address(value: &[u8]) -> Option<MacAddr> {
+    <[u8; 6]>::try_from(value).ok().filter(|bytes| *bytes != [0; 6]).map(MacAddr::new)
 }
 
 /// A version of the Internet Protocol.

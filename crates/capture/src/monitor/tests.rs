@@ -414,7 +414,7 @@ fn errors_have_remedies() {
     cannot put wlan0 into monitor mode: not permitted; run probewatch with sudo, give it the right once: sudo setcap cap_net_raw,cap_net_admin+eip $(command -v probewatch), or, in a systemd unit: AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN
     the radio of wlan0 is switched off by hardware; turn it on with the machine's Wi-Fi switch or key, or in its firmware settings: `rfkill list` shows it as hard blocked
     the radio of wlan0 is switched off; turn it on: sudo rfkill unblock wifi
-    NetworkManager uses wlan0; make it release the interface: nmcli device set wlan0 managed no, and for good: unmanaged-devices=interface-name:wlan0 under [keyfile] in /etc/NetworkManager/conf.d/probewatch.conf
+    NetworkManager uses wlan0; make it release the interface: nmcli device set wlan0 managed no, and for good: unmanaged-devices=interface-name:wlan0 under [keyfile] in /etc/NetworkManager/conf.d/probewatch.conf, which sudo probewatch setup writes
     wpa_supplicant uses wlan0; make it release the interface: sudo systemctl stop wpa_supplicant@wlan0, or sudo wpa_cli -i wlan0 terminate
     iwd uses wlan0; make it release the interface: sudo systemctl stop iwd, or start it as iwd --nointerfaces wlan0
     the driver of wlan0 has no monitor mode; use an adapter whose driver has monitor mode

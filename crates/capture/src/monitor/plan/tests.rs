@@ -34,7 +34,7 @@ fn refusal(change: impl FnOnce(&mut SystemState)) -> MonitorError {
 }
 
 fn link(index: u32, name: &str, is_up: bool) -> Link {
-    Link { index, name: name.to_owned(), is_up, kind: None, alias: None }
+    Link { index, name: name.to_owned(), is_up, kind: None, alias: None, address: None }
 }
 
 /// Adds another interface to the radio of wlan0.
