@@ -28,6 +28,7 @@ mod flood;
 mod full_disk;
 mod group;
 mod group_roles;
+mod hostile_texts;
 mod impossible_times;
 mod kill;
 mod layering;

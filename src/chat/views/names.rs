@@ -48,7 +48,8 @@ pub(in crate::chat) fn asked_to_name(question: &str) -> Option<NamedDevice> {
 }
 
 pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Text {
-    let text = Text::plain("✏️ ").code(address).append(format_args!(" is now called {}.", printable(name)));
+    let text =
+        Text::plain("✏️ ").code(address).append(" is now called ").foreign(printable(name)).append(".");
     match others {
         0 => text,
         count => text.append(format_args!(
@@ -65,7 +66,9 @@ pub(in crate::chat) fn named_phone(
     others: usize,
     (mode, is_distinguishable): (GroupingMode, bool),
 ) -> Text {
-    let text = Text::plain(format_args!("✏️ {} is now called {}.", capitalized(phone), printable(name)));
+    let text = Text::plain(format_args!("✏️ {} is now called ", capitalized(phone)))
+        .foreign(printable(name))
+        .append(".");
     let text = match others {
         0 => text,
         count => text.append(format_args!(
@@ -115,7 +118,7 @@ fn capitalized(phone: GroupId) -> String {
 pub(in crate::chat) fn unnamed(address: MacAddr, left: Option<&str>) -> Text {
     let text = Text::plain("✏️ ").code(address);
     match left {
-        Some(name) => text.append(format_args!(" has its earlier name again: {}.", printable(name))),
+        Some(name) => text.append(" has its earlier name again: ").foreign(printable(name)).append("."),
         None => text.append(" no longer has a name."),
     }
 }
@@ -125,17 +128,19 @@ pub(in crate::chat) fn had_no_name(address: MacAddr) -> Text {
 }
 
 pub(in crate::chat) fn named_by_configuration(address: MacAddr, name: &str) -> Text {
-    Text::plain("❌ ").code(address).append(format_args!(
-        " gets its name {} from [devices] in the configuration. Remove it there, or use /name to change it.",
-        printable(name)
-    ))
+    Text::plain("❌ ")
+        .code(address)
+        .append(" gets its name ")
+        .foreign(printable(name))
+        .append(" from [devices] in the configuration. Remove it there, or use /name to change it.")
 }
 
 pub(in crate::chat) fn named_by_import(address: MacAddr, name: &str) -> Text {
-    Text::plain("❌ ").code(address).append(format_args!(
-        " gets its name {} from an imported file. Use /name to change it.",
-        printable(name)
-    ))
+    Text::plain("❌ ")
+        .code(address)
+        .append(" gets its name ")
+        .foreign(printable(name))
+        .append(" from an imported file. Use /name to change it.")
 }
 
 #[cfg(test)]

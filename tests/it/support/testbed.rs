@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::DEADLINE;
-use super::bot_api::{BotApi, Call, Incoming, SentMessage};
+use super::bot_api::{BotApi, Call, Incoming, SentMessage, Version};
 use super::frames::ProbeRequestFrame;
 use super::require;
 use super::service::{Config, Service};
@@ -35,11 +35,20 @@ pub struct Testbed {
 impl Testbed {
     /// `None` after a skip was reported.
     pub fn start(mode: Mode, change: impl FnOnce(Config) -> Config) -> Option<Self> {
+        Self::start_against(Version::default(), mode, change)
+    }
+
+    /// As [`Self::start`], with a server of this version. `None` after a skip was reported.
+    pub fn start_against(
+        version: Version,
+        mode: Mode,
+        change: impl FnOnce(Config) -> Config,
+    ) -> Option<Self> {
         if !require::tap_allowed() {
             return None;
         }
         let radio = TapRadio::unique("pwbot").unwrap();
-        let api = BotApi::start();
+        let api = BotApi::start_version(version);
         let config = Config::new(&api).sources(&[radio.name()]);
         let config = if mode == Mode::Polling { config.polling() } else { config };
         let service = Service::start_with(&api, change(config));

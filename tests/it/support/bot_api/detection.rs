@@ -11,20 +11,21 @@ use super::limits::utf16_length;
 /// A part of a text that Telegram turned into something to tap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detected {
-    /// As the type of an entity: `mention`, `bot_command`, `hashtag`, `cashtag`, `url`, `email`.
+    /// As the type of an entity: `mention`, `bot_command`, `hashtag`, `cashtag`, `url`, `email`, `phone_number`.
     pub kind: &'static str,
     pub text: String,
 }
 
 /// The part in the first group is detected, unless the character before it is a part of a word or, for a command, a
 /// slash or an angle bracket.
-static PATTERNS: LazyLock<[(&str, Regex); 7]> = LazyLock::new(|| {
+static PATTERNS: LazyLock<[(&str, Regex); 8]> = LazyLock::new(|| {
     [
         ("mention", r"(@\w{2,32})\b"),
         ("bot_command", r"(/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?)(?:$|[^\w/<>])"),
         ("hashtag", r"(#[\w\u{200c}]*\p{L}[\w\u{200c}]*)"),
         ("cashtag", r"(\$[A-Z]{1,8})\b"),
         ("email", r"([\w.+-]+@[\w-]+(?:\.[\w-]+)*\.\p{L}{2,})"),
+        ("phone_number", r"(\+[0-9][0-9-]{6,20})"),
         ("url", r"((?i:https?|ftp|tg|ton)://[^\s<>]+)"),
         // Telegram knows the top-level domains; these are some that a name might end in.
         (
