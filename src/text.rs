@@ -1,13 +1,11 @@
 //! Text for people, rendered as Telegram's HTML or for a terminal.
 //!
 //! Text that a stranger may have written (an SSID, a name, a reason) enters through [`printable`] or the `Display` of
-//! [`dot11::Ssid`], so it stays on its line. Markup is escaped here, on output, and what Telegram would turn into a link, a
-//! mention or the like is shown as code ([`detection`]).
+//! [`dot11::Ssid`], so it stays on its line. Markup is escaped here, on output.
 //!
 //! A time keeps the text that stands for it, in the configured zone. Where the server knows date-time entities, each reader
 //! sees it in their own zone and language, and ages stay correct.
 
-mod detection;
 pub mod document;
 pub(crate) mod format;
 
@@ -107,10 +105,6 @@ enum Style {
     Plain,
     Bold,
     Code,
-    /// A link of our own.
-    Link,
-    /// Somebody else's text, as a whole.
-    Foreign,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,20 +135,16 @@ impl Piece {
             // Writing to a String cannot fail.
             let _ = write!(html, "<tg-time unix=\"{unix}\" format=\"{format}\">");
         }
-        push_escaped(html, &self.content);
+        for c in self.content.chars() {
+            match c {
+                '<' => html.push_str("&lt;"),
+                '>' => html.push_str("&gt;"),
+                '&' => html.push_str("&amp;"),
+                _ => html.push(c),
+            }
+        }
         if shown.is_some() {
             html.push_str("</tg-time>");
-        }
-    }
-}
-
-fn push_escaped(html: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '&' => html.push_str("&amp;"),
-            _ => html.push(c),
         }
     }
 }
@@ -195,18 +185,6 @@ impl Text {
         self.push(Piece::new(content, Style::Code))
     }
 
-    /// Adds a link of our own, which readers can tap.
-    #[must_use]
-    pub fn link(self, address: impl fmt::Display) -> Self {
-        self.push(Piece::new(address, Style::Link))
-    }
-
-    /// Adds a name or an SSID that stands alone. In quotation marks it may be a part of any other text.
-    #[must_use]
-    pub fn foreign(self, content: impl fmt::Display) -> Self {
-        self.push(Piece::new(content, Style::Foreign))
-    }
-
     /// Adds another text.
     #[must_use]
     pub fn append_text(mut self, other: Self) -> Self {
@@ -219,7 +197,7 @@ impl Text {
     pub fn bold_text(mut self, other: Self) -> Self {
         self.0.extend(other.0.into_iter().map(|piece| match piece.style {
             Style::Plain => Piece { style: Style::Bold, ..piece },
-            Style::Bold | Style::Code | Style::Link | Style::Foreign => piece,
+            Style::Bold | Style::Code => piece,
         }));
         self
     }
@@ -295,49 +273,21 @@ impl Text {
         self.0.iter().any(|piece| piece.time.is_some())
     }
 
-    /// The text in Telegram's HTML style (Bot API, "Formatting options"), for a classic message: what Telegram would make
-    /// tappable is code, unless it is our own.
+    /// The text in Telegram's HTML style (Bot API, "Formatting options").
     pub fn to_html(&self, times: TimeMarkup) -> String {
-        self.html(times, true)
-    }
-
-    /// The text as inline HTML of a rich message, in which Telegram makes nothing tappable by itself.
-    pub(crate) fn to_rich_html(&self, times: TimeMarkup) -> String {
-        self.html(times, false)
-    }
-
-    fn html(&self, times: TimeMarkup, is_classic: bool) -> String {
         let mut html = String::new();
         let mut is_bold = false;
-        let mut set_bold = |html: &mut String, bold: bool| {
-            if is_bold != bold {
-                html.push_str(if bold { "<b>" } else { "</b>" });
-                is_bold = bold;
-            }
-        };
         for piece in self.0.iter().filter(|piece| !piece.needs_entities || times != TimeMarkup::Text) {
-            let is_code = match piece.style {
-                Style::Code => true,
-                Style::Foreign => is_classic && detection::has_tappable(&piece.content),
-                Style::Plain | Style::Bold | Style::Link => false,
-            };
-            let is_searched = is_classic && piece.time.is_none() && piece.style != Style::Link;
-            if is_code || !is_searched {
-                set_bold(&mut html, piece.style == Style::Bold);
-                html.push_str(if is_code { "<code>" } else { "" });
-                piece.push_html(&mut html, times);
-                html.push_str(if is_code { "</code>" } else { "" });
-                continue;
+            let begins_bold = piece.style == Style::Bold;
+            if is_bold != begins_bold {
+                html.push_str(if begins_bold { "<b>" } else { "</b>" });
+                is_bold = begins_bold;
             }
-            for part in detection::parts(&piece.content) {
-                // Code cannot lie in bold text.
-                set_bold(&mut html, piece.style == Style::Bold && !part.is_code);
-                html.push_str(if part.is_code { "<code>" } else { "" });
-                push_escaped(&mut html, part.content);
-                html.push_str(if part.is_code { "</code>" } else { "" });
-            }
+            html.push_str(if piece.style == Style::Code { "<code>" } else { "" });
+            piece.push_html(&mut html, times);
+            html.push_str(if piece.style == Style::Code { "</code>" } else { "" });
         }
-        set_bold(&mut html, false);
+        html.push_str(if is_bold { "</b>" } else { "" });
         html
     }
 }

@@ -34,10 +34,12 @@ const VIEWS: [&str; 3] = ["src/chat/views/", "src/chat/commands/mod.rs", "src/st
 
 /// Texts in other files of `chart`, `chat`, `status` and `telegram` that are not for chats: the file, and how they
 /// begin.
-const OTHER_TEXTS: [(&str, &str); 5] = [
+const OTHER_TEXTS: [(&str, &str); 6] = [
     // Reasons why Telegram refused a request, for the service's log and the event log.
     ("src/telegram/api.rs", ""),
     ("src/telegram/request_error.rs", ""),
+    // What such a reason says that an older server gives.
+    ("src/telegram/server_features.rs", ""),
     ("src/telegram/outbox.rs", "the chat is no longer served"),
     // Why an update cannot be read, for the service's log.
     ("src/telegram/update.rs", "it has no number"),

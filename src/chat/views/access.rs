@@ -74,15 +74,14 @@ pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Reply {
     };
     let link = format!("https://t.me/{bot}?start={code}");
     let command = format!("/start@{bot} {code}");
-    let text = Text::plain(format_args!("{whom}. It works once, for {hours} hours.\n")).link(&link);
+    let text = Text::plain(format_args!("{whom}. It works once, for {hours} hours.\n{link}"));
     let copy_link = Button::copying("📄 Copy link", link);
     let (text, copy_command) = match role {
         Role::Owner => (text, None),
         Role::Member => {
+            let group = format!("https://t.me/{bot}?startgroup={code}");
             let text = text
-                .append("\n\nTo add a group:\n")
-                .link(format_args!("https://t.me/{bot}?startgroup={code}"))
-                .append("\nor send this there: ")
+                .append(format_args!("\n\nTo add a group:\n{group}\nor send this there: "))
                 .code(&command);
             (text, Button::copying("📄 Copy command for a group", command))
         }

@@ -225,7 +225,7 @@ fn watch_reason(watch_match: &WatchMatch) -> Text {
         .as_ref()
         .map_or(String::new(), |pattern| format!(" by {}", printable(pattern.as_str())));
     let reason = watch_match.reason.as_deref().map_or("no reason was given".to_owned(), printable);
-    Text::plain(format_args!("\nThis SSID is watched{by} because: ")).foreign(reason)
+    Text::plain(format_args!("\nThis SSID is watched{by} because: {reason}"))
 }
 
 /// The vendor and the signal.

@@ -40,10 +40,10 @@ pub fn device_reply(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
                 .list(names.iter().map(|name| Text::default().code(printable(name))))
         }
         LookupResult::NeverSeen { device } => {
-            Text::plain("🛎 ").foreign(printable(device)).append(" has a name but has not been seen yet.")
+            Text::plain(format_args!("🛎 {} has a name but has not been seen yet.", printable(device)))
         }
         LookupResult::NotFound { device, near } => {
-            let text = Text::plain("🛎 No device matches ").foreign(printable(device));
+            let text = Text::plain(format_args!("🛎 No device matches {}", printable(device)));
             match near.as_slice() {
                 [] => text,
                 near => text
@@ -252,9 +252,7 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     }
     let mut ssids: Vec<&(Ssid, u64)> = device.ssids().iter().collect();
     ssids.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let ssids = ssids
-        .into_iter()
-        .map(|(ssid, count)| Text::default().foreign(ssid).append(format_args!(" ({count}×)")));
+    let ssids = ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)")));
     let lines: Vec<Text> = ssids.chain(report.short_ssids.iter().map(short_ssid)).collect();
     text.list(lines.into_iter())
 }

@@ -48,8 +48,7 @@ pub(in crate::chat) fn asked_to_name(question: &str) -> Option<NamedDevice> {
 }
 
 pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Text {
-    let text =
-        Text::plain("✏️ ").code(address).append(" is now called ").foreign(printable(name)).append(".");
+    let text = Text::plain("✏️ ").code(address).append(format_args!(" is now called {}.", printable(name)));
     match others {
         0 => text,
         count => text.append(format_args!(
@@ -66,9 +65,7 @@ pub(in crate::chat) fn named_phone(
     others: usize,
     (mode, is_distinguishable): (GroupingMode, bool),
 ) -> Text {
-    let text = Text::plain(format_args!("✏️ {} is now called ", capitalized(phone)))
-        .foreign(printable(name))
-        .append(".");
+    let text = Text::plain(format_args!("✏️ {} is now called {}.", capitalized(phone), printable(name)));
     let text = match others {
         0 => text,
         count => text.append(format_args!(
@@ -118,7 +115,7 @@ fn capitalized(phone: GroupId) -> String {
 pub(in crate::chat) fn unnamed(address: MacAddr, left: Option<&str>) -> Text {
     let text = Text::plain("✏️ ").code(address);
     match left {
-        Some(name) => text.append(" has its earlier name again: ").foreign(printable(name)).append("."),
+        Some(name) => text.append(format_args!(" has its earlier name again: {}.", printable(name))),
         None => text.append(" no longer has a name."),
     }
 }
@@ -128,19 +125,17 @@ pub(in crate::chat) fn had_no_name(address: MacAddr) -> Text {
 }
 
 pub(in crate::chat) fn named_by_configuration(address: MacAddr, name: &str) -> Text {
-    Text::plain("❌ ")
-        .code(address)
-        .append(" gets its name ")
-        .foreign(printable(name))
-        .append(" from [devices] in the configuration. Remove it there, or use /name to change it.")
+    Text::plain("❌ ").code(address).append(format_args!(
+        " gets its name {} from [devices] in the configuration. Remove it there, or use /name to change it.",
+        printable(name)
+    ))
 }
 
 pub(in crate::chat) fn named_by_import(address: MacAddr, name: &str) -> Text {
-    Text::plain("❌ ")
-        .code(address)
-        .append(" gets its name ")
-        .foreign(printable(name))
-        .append(" from an imported file. Use /name to change it.")
+    Text::plain("❌ ").code(address).append(format_args!(
+        " gets its name {} from an imported file. Use /name to change it.",
+        printable(name)
+    ))
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub(in crate::chat) fn watching(target: &WatchTarget, reason: Option<&str>) -> T
         }
     };
     match reason {
-        Some(reason) => text.append("\nReason: ").foreign(printable(reason)),
+        Some(reason) => text.append(format_args!("\nReason: {}", printable(reason))),
         None => text,
     }
 }
@@ -199,7 +199,7 @@ pub(in crate::chat) fn watches(
     let watched = watches.iter().map(|(ssid, by, watch)| {
         let text = Text::default().code(ssid);
         let text = match &watch.reason {
-            Some(reason) => text.append(": ").foreign(printable(reason)),
+            Some(reason) => text.append(format_args!(": {}", printable(reason))),
             None => text,
         };
         let set_by = further(set_by(*by, &watch.set_by));
@@ -263,9 +263,10 @@ pub(in crate::chat) fn following(
     last_seen: Option<Timestamp>,
     (now, zone): (Timestamp, Tz),
 ) -> Text {
-    let begun = if is_new { "🚶 Following " } else { "🚶 Already following " };
-    let text = Text::plain(begun).foreign(printable(device)).append(format_args!(
-        ": I will tell you when it arrives and, after {} min of silence, that it has left.",
+    let text = Text::plain(format_args!(
+        "🚶 {} {}: I will tell you when it arrives and, after {} min of silence, that it has left.",
+        if is_new { "Following" } else { "Already following" },
+        printable(device),
         silence.as_secs() / 60
     ));
     match last_seen {
@@ -304,19 +305,20 @@ pub(in crate::chat) fn too_many_follows(limit: usize) -> Text {
 }
 
 pub(in crate::chat) fn too_many_members(device: &str, limit: usize) -> Text {
-    Text::plain("❌ ").foreign(printable(device)).append(format_args!(
-        " has more than {limit} addresses, which is the limit. Give some of them another name: /name"
+    Text::plain(format_args!(
+        "❌ {} has more than {limit} addresses, which is the limit. Give some of them another name: /name",
+        printable(device)
     ))
 }
 
 pub(in crate::chat) fn no_such_device(query: &str) -> Text {
-    Text::plain("❌ No device is called ").foreign(printable(query)).append(". Use /name to name one.")
+    Text::plain(format_args!("❌ No device is called {}. Use /name to name one.", printable(query)))
 }
 
 pub(in crate::chat) fn unfollowed(device: &str, remaining: bool) -> Text {
     let shown = printable(device);
     if !remaining {
-        return Text::plain("🚶 No longer following ").foreign(shown).append(".");
+        return Text::plain(format_args!("🚶 No longer following {shown}."));
     }
     let text = Text::plain(format_args!(
         "🚶 This chat no longer follows {shown}. Alerts continue: it is followed for all chats."
@@ -333,9 +335,7 @@ pub(in crate::chat) fn followed_at_the_terminal(device: &str) -> Text {
 }
 
 pub(in crate::chat) fn was_not_followed(query: &str) -> Text {
-    Text::plain("❌ ")
-        .foreign(printable(query))
-        .append(" is not followed here. Use /watches to list what is.")
+    Text::plain(format_args!("❌ {} is not followed here. Use /watches to list what is.", printable(query)))
 }
 
 pub(in crate::chat) fn too_many_ignored(limit: usize) -> Text {
@@ -346,21 +346,20 @@ pub(in crate::chat) fn too_many_ignored(limit: usize) -> Text {
 
 pub(in crate::chat) fn ignoring(device: &str, caveat: Text) -> Reply {
     let shown = printable(device);
-    let text = Text::plain("🙈 No more alerts about ").foreign(&shown).append(". Use /unignore ");
-    let text = text.foreign(shown).append(" to get them again.");
-    with_command(text.append_text(caveat), "unignore", device)
+    let text = format!("🙈 No more alerts about {shown}. Use /unignore {shown} to get them again.");
+    with_command(Text::plain(text).append_text(caveat), "unignore", device)
 }
 
 pub(in crate::chat) fn was_ignored(device: &str) -> Reply {
     let shown = printable(device);
-    let text = Text::plain("🙈 Already ignoring ").foreign(&shown).append(". Use /unignore ");
-    with_command(text.foreign(shown).append(" to get alerts about it again."), "unignore", device)
+    let text = format!("🙈 Already ignoring {shown}. Use /unignore {shown} to get alerts about it again.");
+    with_command(Text::plain(text), "unignore", device)
 }
 
 pub(in crate::chat) fn unignored(device: &str, remaining: bool) -> Text {
     let shown = printable(device);
     if !remaining {
-        return Text::plain("🔔 Alerts about ").foreign(shown).append(" are on again.");
+        return Text::plain(format_args!("🔔 Alerts about {shown} are on again."));
     }
     let text = Text::plain(format_args!(
         "🙈 This chat no longer ignores {shown}, but there are still no alerts: it is ignored for all chats."
@@ -377,5 +376,5 @@ pub(in crate::chat) fn ignored_at_the_terminal(device: &str) -> Text {
 }
 
 pub(in crate::chat) fn was_not_ignored(query: &str) -> Text {
-    Text::plain("❌ ").foreign(printable(query)).append(" is not ignored here. Use /watches to list what is.")
+    Text::plain(format_args!("❌ {} is not ignored here. Use /watches to list what is.", printable(query)))
 }

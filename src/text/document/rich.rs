@@ -144,7 +144,7 @@ impl Rich {
         let lines = item.lines();
         html.push_str("<li>");
         match lines.as_slice() {
-            [line] => html.push_str(&line.to_rich_html(self.times)),
+            [line] => html.push_str(&line.to_html(self.times)),
             _ => {
                 self.push_paragraphs(html, item);
             }
@@ -202,7 +202,7 @@ impl Rich {
 
     /// The HTML of a text without its line breaks.
     fn one_line(&self, text: &Text) -> String {
-        text.to_rich_html(self.times).replace('\n', " ")
+        text.to_html(self.times).replace('\n', " ")
     }
 }
 
