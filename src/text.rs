@@ -170,19 +170,19 @@ impl Text {
     /// Adds plain text.
     #[must_use]
     pub fn append(self, content: impl fmt::Display) -> Self {
-        self.push(Piece::new(content, Style::Plain))
+        self.push_marked(&content.to_string(), Style::Plain)
     }
 
     /// Adds bold text.
     #[must_use]
     pub fn bold(self, content: impl fmt::Display) -> Self {
-        self.push(Piece::new(content, Style::Bold))
+        self.push_marked(&content.to_string(), Style::Bold)
     }
 
     /// Adds text that can be copied with a tap.
     #[must_use]
     pub fn code(self, content: impl fmt::Display) -> Self {
-        self.push(Piece::new(content, Style::Code))
+        self.push(Piece::new(content.to_string().replace([BEGINNING, END], ""), Style::Code))
     }
 
     /// Adds another text.
@@ -207,6 +207,22 @@ impl Text {
     pub fn append_if_live(mut self, other: Self) -> Self {
         self.0.extend(other.0.into_iter().map(|piece| Piece { needs_entities: true, ..piece }));
         self
+    }
+
+    /// Adds content in which parts from elsewhere are marked ([`Foreign`]). What Telegram might make a link, a mention or a
+    /// command of becomes code, in which it makes nothing.
+    fn push_marked(self, content: &str, style: Style) -> Self {
+        let own = |text: Self, content: &str| match content {
+            "" => text,
+            content => text.push(Piece::new(content, style)),
+        };
+        let mut parts = content.split(BEGINNING);
+        let text = own(self, parts.next().unwrap_or_default());
+        parts.fold(text, |text, part| {
+            let (foreign, behind) = part.split_once(END).unwrap_or((part, ""));
+            let foreign_style = if may_be_tapped(foreign) { Style::Code } else { style };
+            own(text.push(Piece::new(foreign, foreign_style)), behind)
+        })
     }
 
     fn push(mut self, piece: Piece) -> Self {
@@ -297,6 +313,36 @@ fn unix_seconds(time: Timestamp) -> i64 {
     time.as_micros().div_euclid(1_000_000)
 }
 
+/// A part of a format string for a [`Text`] that somebody else wrote: an SSID, a name, a reason. It must be printable, as
+/// [`printable`] and the `Display` of an SSID are: they escape the characters that mark it.
+pub(crate) struct Foreign<T>(pub(crate) T);
+
+/// Mark a part from elsewhere within a string.
+const BEGINNING: char = '\u{fffe}';
+const END: char = '\u{ffff}';
+
+impl<T: fmt::Display> fmt::Display for Foreign<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{BEGINNING}{}{END}", self.0)
+    }
+}
+
+/// As [`printable`], for a format string of a [`Text`].
+pub(crate) fn foreign(text: &str) -> Foreign<String> {
+    Foreign(printable(text))
+}
+
+/// Whether Telegram might turn a part of a plain text into something to tap: a mention, a command, a hashtag, a cashtag, a
+/// link, an address or a number.
+fn may_be_tapped(text: &str) -> bool {
+    let has_dot_within = || text.trim_matches('.').contains('.');
+    let has_number = || {
+        let runs = text.split(|c: char| !c.is_ascii_digit() && !" -()+".contains(c));
+        runs.into_iter().any(|run| run.bytes().filter(u8::is_ascii_digit).count() >= 5)
+    };
+    text.contains(['@', '#', '$', '/']) || has_dot_within() || has_number()
+}
+
 /// The text without markup, for a terminal.
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -369,6 +415,43 @@ mod tests {
         let text = Text::plain("<b>&").bold("a<b").code("\"'");
         assert_eq!(text.to_html(TimeMarkup::Text), "&lt;b&gt;&amp;<b>a&lt;b</b><code>\"'</code>");
         assert_eq!(text.to_string(), "<b>&a<b\"'");
+    }
+
+    #[test]
+    fn what_others_wrote_is_code_if_it_could_be_tapped() {
+        for (name, is_code) in [
+            ("Alice's phone", false),
+            ("FRITZ!Box 7590", false),
+            ("...", false),
+            ("a4:83:e7:4e:39:15", false),
+            ("@admin", true),
+            ("/start", true),
+            ("https://evil.example", true),
+            ("evil.example", true),
+            ("#tag", true),
+            ("$USD", true),
+            ("a@b.example", true),
+            ("+49 30 123456", true),
+        ] {
+            let text = Text::plain(format_args!("«{}» and ", foreign(name)))
+                .bold(format_args!("{}.", foreign(name)));
+            let html = match is_code {
+                true => format!("«<code>{name}</code>» and <code>{name}</code><b>.</b>"),
+                false => format!("«{name}» and <b>{name}.</b>"),
+            };
+            assert_eq!(text.to_html(TimeMarkup::Text), html);
+            assert_eq!(text.to_string(), format!("«{name}» and {name}."));
+        }
+    }
+
+    #[test]
+    fn no_foreign_text_ends_its_own_mark() {
+        let hostile = format!("{END} @admin {BEGINNING}");
+        let text = Text::plain(format_args!("a {} b", foreign(&hostile)));
+        assert_eq!(text.to_html(TimeMarkup::Text), "a <code>\\u{ffff} @admin \\u{fffe}</code> b");
+        let ssid = dot11::Ssid::from(hostile.as_str());
+        let text = Text::plain(format_args!("a {} b", Foreign(&ssid)));
+        assert_eq!(text.to_html(TimeMarkup::Text), format!("a <code>{ssid}</code> b"));
     }
 
     fn at(unix: i64) -> Timestamp {

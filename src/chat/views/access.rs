@@ -8,7 +8,7 @@ use crate::chat::callbacks::Callback;
 use crate::chat::commands::Command;
 use crate::chat::message::Reply;
 use crate::text::format::shown_time;
-use crate::text::{Text, printable};
+use crate::text::{Foreign, Text, foreign, printable};
 
 /// Characters of a title on a button.
 const LABEL_LENGTH: usize = 40;
@@ -154,7 +154,7 @@ pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
             Some(since) => Text::plain(", since ").append_text(shown_time(since, zone)),
             None => Text::plain(", from the configuration"),
         };
-        let name = listed.name.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
+        let name = listed.name.as_deref().map(|name| format!("{} ", foreign(name))).unwrap_or_default();
         let problem = match &listed.problem {
             Some(ChatProblem::Blocked(since)) => Text::plain("\n   🚫 blocks the bot or is gone since ")
                 .append_text(shown_time(*since, zone))
@@ -187,7 +187,7 @@ pub fn removal_buttons(chats: &[ListedChat]) -> Vec<Vec<Button>> {
 /// The question before a chat is removed, with buttons for yes and no.
 pub fn confirm_removal(listed: &ListedChat) -> Reply {
     let leaves = if listed.chat.0 < 0 { " I will leave it." } else { "" };
-    let text = Text::plain(format_args!("Remove {} (", listed.title()))
+    let text = Text::plain(format_args!("Remove {} (", Foreign(listed.title())))
         .code(listed.chat)
         .append(format_args!(")? It loses access, its watches and its pending alerts.{leaves}"));
     let remove = Callback::RemoveChat(listed.chat).button("Remove").map(Button::danger);
@@ -197,7 +197,7 @@ pub fn confirm_removal(listed: &ListedChat) -> Reply {
 
 /// The confirmation after a removal. Unless the bot `has_left`, somebody there must remove it.
 pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
-    let text = Text::plain(format_args!("✅ Removed {}.", listed.title()));
+    let text = Text::plain(format_args!("✅ Removed {}.", Foreign(listed.title())));
     match has_left {
         true => text,
         false => text.append(

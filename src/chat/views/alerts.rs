@@ -21,7 +21,7 @@ use crate::status;
 use crate::text::format::{
     live_age, pluralize, short_time, shown_duration, shown_time, time_of_day, time_of_event,
 };
-use crate::text::{MESSAGE_LIMIT, Text, printable};
+use crate::text::{Foreign, MESSAGE_LIMIT, Text, foreign, printable};
 use crate::vendor::{self, Vendor};
 pub use digest::{Digest, Rest, burst_headline, digest, quiet_headline};
 
@@ -83,7 +83,7 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, (now, zone): (Timestamp, Tz
     let since = |first| shown_time(first, zone);
     let source = alert.source;
     let device_with_address = match (device.name, device.phone) {
-        (Some(name), _) => format!("MAC address {source} ({})", printable(name)),
+        (Some(name), _) => format!("MAC address {source} ({})", foreign(name)),
         (None, Some(phone)) => format!("{} (random address {source})", phone_label(phone)),
         (None, None) if source.is_random() => format!("MAC address {source} (random address)"),
         (None, None) => format!("MAC address {source}"),
@@ -93,7 +93,7 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, (now, zone): (Timestamp, Tz
     let mut text = match (&alert.presence, &alert.watch_match) {
         (Some(Presence::Left { last_seen }), _) => Text::plain(format_args!(
             "📣 {}{} has left: it was last seen at ",
-            device.shown(source),
+            Foreign(device.shown(source)),
             device.label().map_or(String::new(), |_| format!(" ({source})"))
         ))
         .append_text(event(*last_seen)),
@@ -160,8 +160,8 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, (now, zone): (Timestamp, Tz
 }
 
 /// A visitor: its name, else the phone that it was when the doorbell rang, else its address.
-fn visitor(phone: Option<GroupId>, source: MacAddr, device: AlertDevice<'_>) -> String {
-    AlertDevice { phone, ..device }.shown(source)
+fn visitor(phone: Option<GroupId>, source: MacAddr, device: AlertDevice<'_>) -> Foreign<String> {
+    Foreign(AlertDevice { phone, ..device }.shown(source))
 }
 
 /// Why a visitor is a stranger. A device with a fixed address is one for a day, so it may have been here before this
@@ -211,6 +211,7 @@ fn suppressed_probes(alert: &Alert) -> u64 {
 /// A frame with a Short SSID only shows the name's checksum, so the name is a guess.
 fn looked_for(watch_match: &WatchMatch) -> String {
     let WatchMatch { ssid, is_short, .. } = watch_match;
+    let ssid = Foreign(ssid);
     match is_short {
         false => format!("looked for SSID \"{ssid}\""),
         true => {
@@ -223,8 +224,11 @@ fn watch_reason(watch_match: &WatchMatch) -> Text {
     let by = watch_match
         .pattern
         .as_ref()
-        .map_or(String::new(), |pattern| format!(" by {}", printable(pattern.as_str())));
-    let reason = watch_match.reason.as_deref().map_or("no reason was given".to_owned(), printable);
+        .map_or(String::new(), |pattern| format!(" by {}", foreign(pattern.as_str())));
+    let reason = watch_match
+        .reason
+        .as_deref()
+        .map_or("no reason was given".to_owned(), |reason| foreign(reason).to_string());
     Text::plain(format_args!("\nThis SSID is watched{by} because: {reason}"))
 }
 
@@ -339,8 +343,8 @@ pub fn flood(since: Timestamp, flood: Option<&Flood>, (now, zone): (Timestamp, T
 
 /// The first names, joined by commas and "and"; the rest is counted.
 fn enumeration(names: &[String], limit: usize) -> String {
-    let (shown, rest) = names.split_at(names.len().min(limit));
-    match (shown, rest.len()) {
+    let shown: Vec<String> = names.iter().take(limit).map(|name| Foreign(name).to_string()).collect();
+    match (shown.as_slice(), names.len() - shown.len()) {
         ([all @ .., last], 0) if !all.is_empty() => format!("{} and {last}", all.join(", ")),
         (shown, 0) => shown.join(", "),
         (shown, more) => format!("{} and {more} more", shown.join(", ")),

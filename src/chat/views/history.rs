@@ -12,7 +12,7 @@ use crate::chat::message::Reply;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::Page;
 use crate::text::format::{age, pluralize, reason, shown_time};
-use crate::text::{Text, printable};
+use crate::text::{Foreign, Text, foreign};
 
 /// Others' reads come first.
 pub(in crate::chat) fn waiting_to_read() -> Text {
@@ -55,7 +55,7 @@ pub(in crate::chat) fn chart_labels<'a>(title: &'a str, subtitle: &'a str) -> La
 
 /// The caption of a chart.
 pub(in crate::chat) fn chart(what: &str, probes: u64, period: ChartPeriod) -> Text {
-    let text = Text::plain("📈 ").bold(printable(what));
+    let text = Text::plain("📈 ").bold(foreign(what));
     text.append(format_args!(": {}", chart_subtitle(probes, period)))
 }
 
@@ -76,7 +76,7 @@ pub(in crate::chat) fn probes(
     is_all: bool,
     (now, zone): (Timestamp, Tz),
 ) -> Reply {
-    let head = Text::default().bold(format_args!("📋 Newest probes of {}", printable(title)));
+    let head = Text::default().bold(format_args!("📋 Newest probes of {}", foreign(title)));
     if page.entries.is_empty() {
         return head.append("\nThe log no longer has any.").into();
     }
@@ -105,10 +105,10 @@ fn requested_networks(probe: &Probe) -> String {
         RequestedSsid::Absent => Some("no SSID".to_owned()),
         RequestedSsid::Wildcard => Some("any network".to_owned()),
         RequestedSsid::Named(ssid) if ssid.is_hidden() => Some("a hidden network".to_owned()),
-        RequestedSsid::Named(ssid) => Some(format!("\"{ssid}\"")),
+        RequestedSsid::Named(ssid) => Some(format!("\"{}\"", Foreign(ssid))),
     };
     let named = usize::from(probe.ssid.named().is_some());
-    let listed = probe.names().skip(named).map(|ssid| format!("\"{ssid}\""));
+    let listed = probe.names().skip(named).map(|ssid| format!("\"{}\"", Foreign(ssid)));
     let short = probe.short_ssids().iter().map(|short| format!("Short SSID {short}"));
     let all: Vec<String> = own.into_iter().chain(listed).chain(short).collect();
     if all.is_empty() { "no SSID".to_owned() } else { all.join(", ") }
@@ -117,7 +117,7 @@ fn requested_networks(probe: &Probe) -> String {
 /// The caption of a table of `written` probes; if `is_cut`, there are older ones.
 pub(in crate::chat) fn exported_probes(title: &str, written: u64, is_cut: bool) -> Text {
     let probes = pluralize(written, "probe", "probes");
-    let text = Text::plain("🗂 ").bold(printable(title)).append(format_args!(": {probes}"));
+    let text = Text::plain("🗂 ").bold(foreign(title)).append(format_args!(": {probes}"));
     match is_cut {
         false => text,
         true => text

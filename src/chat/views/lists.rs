@@ -15,7 +15,7 @@ use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::{DevicePage, ListBy, ListedDevice, PAGE_ENTRIES, Page, Requesters};
 use crate::chat::model::phone::phone_label;
 use crate::text::format::{age, pluralize, time_and_age};
-use crate::text::{MESSAGE_LIMIT, Text, printable};
+use crate::text::{Foreign, MESSAGE_LIMIT, Text, printable};
 
 /// The longest entry, in UTF-16 code units: only a hostile SSID or name is longer.
 pub(super) const ENTRY_LENGTH: usize = MESSAGE_LIMIT / PAGE_ENTRIES - 30;
@@ -158,10 +158,11 @@ pub(in crate::chat) fn requesters(
         ),
     };
     if network.is_none() && page.entries.is_empty() {
-        return Text::plain(format_args!("🛎 No device has looked for \"{ssid}\" yet.{short}")).into();
+        return Text::plain(format_args!("🛎 No device has looked for \"{}\" yet.{short}", Foreign(ssid)))
+            .into();
     }
     let time_and_age = |time| time_and_age(time, now, zone);
-    let mut head = Text::default().bold(format_args!("📶 \"{ssid}\"{}", page_suffix(page)));
+    let mut head = Text::default().bold(format_args!("📶 \"{}\"{}", Foreign(ssid), page_suffix(page)));
     head = match network {
         Some(network) => head
             .append("\nFirst request: ")

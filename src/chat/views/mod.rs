@@ -30,7 +30,7 @@ use store::recorder::ChangeError;
 use super::callbacks::Callback;
 use super::message::{Asker, File, Reply};
 use crate::text::format::reason;
-use crate::text::{Text, printable};
+use crate::text::{Text, foreign};
 
 pub use card::device_reply;
 pub(super) use card::{ambiguous_matches, found_buttons};
@@ -51,7 +51,7 @@ pub(super) use usage_error::usage_error;
 pub(super) fn by_whom(reply: Reply, asker: Asker<'_>) -> Reply {
     match asker.person.filter(|_| asker.is_in_group()) {
         Some(person) if person.id == asker.chat => reply.with_line(Text::plain("By an admin of this group.")),
-        Some(person) => reply.with_line(Text::plain(format_args!("By {}", printable(&person.name)))),
+        Some(person) => reply.with_line(Text::plain(format_args!("By {}", foreign(&person.name)))),
         None => reply,
     }
 }

@@ -11,7 +11,7 @@ use crate::chat::commands::UsageError;
 use crate::chat::message::Reply;
 use crate::chat::model::phone::{NamedDevice, phone_in_text, phone_label};
 use crate::text::format::pluralize;
-use crate::text::{Text, printable};
+use crate::text::{Text, foreign};
 
 /// The placeholder of the input field for a name.
 pub(in crate::chat) const NAME_FIELD: &str = "Name";
@@ -48,7 +48,7 @@ pub(in crate::chat) fn asked_to_name(question: &str) -> Option<NamedDevice> {
 }
 
 pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Text {
-    let text = Text::plain("✏️ ").code(address).append(format_args!(" is now called {}.", printable(name)));
+    let text = Text::plain("✏️ ").code(address).append(format_args!(" is now called {}.", foreign(name)));
     match others {
         0 => text,
         count => text.append(format_args!(
@@ -65,7 +65,7 @@ pub(in crate::chat) fn named_phone(
     others: usize,
     (mode, is_distinguishable): (GroupingMode, bool),
 ) -> Text {
-    let text = Text::plain(format_args!("✏️ {} is now called {}.", capitalized(phone), printable(name)));
+    let text = Text::plain(format_args!("✏️ {} is now called {}.", capitalized(phone), foreign(name)));
     let text = match others {
         0 => text,
         count => text.append(format_args!(
@@ -115,7 +115,7 @@ fn capitalized(phone: GroupId) -> String {
 pub(in crate::chat) fn unnamed(address: MacAddr, left: Option<&str>) -> Text {
     let text = Text::plain("✏️ ").code(address);
     match left {
-        Some(name) => text.append(format_args!(" has its earlier name again: {}.", printable(name))),
+        Some(name) => text.append(format_args!(" has its earlier name again: {}.", foreign(name))),
         None => text.append(" no longer has a name."),
     }
 }
@@ -127,14 +127,14 @@ pub(in crate::chat) fn had_no_name(address: MacAddr) -> Text {
 pub(in crate::chat) fn named_by_configuration(address: MacAddr, name: &str) -> Text {
     Text::plain("❌ ").code(address).append(format_args!(
         " gets its name {} from [devices] in the configuration. Remove it there, or use /name to change it.",
-        printable(name)
+        foreign(name)
     ))
 }
 
 pub(in crate::chat) fn named_by_import(address: MacAddr, name: &str) -> Text {
     Text::plain("❌ ").code(address).append(format_args!(
         " gets its name {} from an imported file. Use /name to change it.",
-        printable(name)
+        foreign(name)
     ))
 }
 

@@ -8,7 +8,7 @@ use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::phone::{phone_label, phone_name};
 use crate::text::format::pluralize;
-use crate::text::{Text, printable};
+use crate::text::{Text, foreign};
 
 /// The notification if a proposal is answered a second time, or too late.
 pub(in crate::chat) const IS_OVER: &str = "That was answered already, or nobody answered it for a week.";
@@ -28,7 +28,7 @@ fn device(text: Text, device: &DeviceKey) -> Text {
     match device {
         DeviceKey::Address(address) => text.code(address),
         DeviceKey::Phone(phone) => text.append(phone_label(*phone)),
-        DeviceKey::Name(name) => text.append(printable(name)),
+        DeviceKey::Name(name) => text.append(foreign(name)),
     }
 }
 
@@ -36,7 +36,7 @@ fn device(text: Text, device: &DeviceKey) -> Text {
 fn wish(text: Text, change: &ProposedChange) -> Text {
     match change {
         ProposedChange::Name { device: named, name } => {
-            device(text.append("to call "), named).append(format_args!(" {}", printable(name)))
+            device(text.append("to call "), named).append(format_args!(" {}", foreign(name)))
         }
         ProposedChange::Unname { device: named } => device(text.append("to remove the name of "), named),
         ProposedChange::Split { phone, address } => {
@@ -50,7 +50,7 @@ fn asked(text: Text, proposal: &Proposal, state: &State) -> Text {
     let text = match &proposal.person {
         None => text.append("Chat ").code(proposal.chat),
         Some(person) => {
-            text.append(format_args!("{} (chat ", printable(&person.name))).code(proposal.chat).append(")")
+            text.append(format_args!("{} (chat ", foreign(&person.name))).code(proposal.chat).append(")")
         }
     };
     let text = wish(text.append(" asks you "), &proposal.change).append(".");
@@ -65,7 +65,7 @@ fn asked(text: Text, proposal: &Proposal, state: &State) -> Text {
         DeviceKey::Name(_) => None,
     };
     let text = match now {
-        Some(now) => text.append(format_args!(" It is called {} now.", printable(now))),
+        Some(now) => text.append(format_args!(" It is called {} now.", foreign(now))),
         None => text,
     };
     let ProposedChange::Name { name, .. } = &proposal.change else { return text };

@@ -17,7 +17,7 @@ use crate::chat::message::Reply;
 use crate::chat::model::pagination::Page;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::text::format::{age, shown_time, time_of_event};
-use crate::text::{Text, printable};
+use crate::text::{Foreign, Text, foreign, printable};
 
 /// Devices that the label of a subscription names.
 const SHOWN_DEVICES: usize = 3;
@@ -61,13 +61,13 @@ pub(in crate::chat) fn as_argument(ssid: &Ssid) -> String {
 
 pub(in crate::chat) fn watching(target: &WatchTarget, reason: Option<&str>) -> Text {
     let text = match target {
-        WatchTarget::Network(_) => Text::plain(format_args!("👁 Watching for {}.", target)),
+        WatchTarget::Network(_) => Text::plain(format_args!("👁 Watching for {}.", Foreign(target))),
         WatchTarget::Pattern(_) => {
-            Text::plain(format_args!("👁 Watching for every network that matches {}.", target))
+            Text::plain(format_args!("👁 Watching for every network that matches {}.", Foreign(target)))
         }
     };
     match reason {
-        Some(reason) => text.append(format_args!("\nReason: {}", printable(reason))),
+        Some(reason) => text.append(format_args!("\nReason: {}", foreign(reason))),
         None => text,
     }
 }
@@ -101,16 +101,19 @@ pub(in crate::chat) struct RemainingWatch {
 
 pub(in crate::chat) fn unwatched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Reply {
     let text = match remaining {
-        Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", target)),
-        None => Text::plain(format_args!("👁 No longer watching for {}.", target)),
+        Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", Foreign(target))),
+        None => Text::plain(format_args!("👁 No longer watching for {}.", Foreign(target))),
     };
     with_remaining_watch(text, remaining)
 }
 
 pub(in crate::chat) fn was_not_watched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Reply {
     let text = match remaining {
-        Some(_) => Text::plain(format_args!("❌ This chat does not watch {}.", target)),
-        None => Text::plain(format_args!("❌ {} is not watched here. Use /watches to list what is.", target)),
+        Some(_) => Text::plain(format_args!("❌ This chat does not watch {}.", Foreign(target))),
+        None => Text::plain(format_args!(
+            "❌ {} is not watched here. Use /watches to list what is.",
+            Foreign(target)
+        )),
     };
     with_remaining_watch(text, remaining)
 }
@@ -124,11 +127,12 @@ fn with_remaining_watch(text: Text, remaining: Option<&RemainingWatch>) -> Reply
     let shown = format!("/unwatch {shown}");
     let text = match from_terminal {
         true => {
-            let text = text.append(format_args!(" Alerts continue: {} is watched for all chats.", by));
+            let text =
+                text.append(format_args!(" Alerts continue: {} is watched for all chats.", Foreign(by)));
             with_terminal_hint(text, &shown)
         }
         false => text
-            .append(format_args!(" Alerts continue: {} is still watched. ", by))
+            .append(format_args!(" Alerts continue: {} is still watched. ", Foreign(by)))
             .code(shown)
             .append(" stops them."),
     };
@@ -187,9 +191,7 @@ pub(in crate::chat) fn watches(
     let Subscriptions { watches, follows, ignored, mute } = subscriptions;
     // In a group, who it was.
     let set_by = |by: ChatId, person: &Option<Person>| match (by, person) {
-        (by, Some(person)) if by == asked_by && by.0 < 0 => {
-            Some(format!("set by {}", printable(&person.name)))
-        }
+        (by, Some(person)) if by == asked_by && by.0 < 0 => Some(format!("set by {}", foreign(&person.name))),
         (by, _) if by == asked_by => None,
         (ChatId::TERMINAL, _) => Some("set at the terminal".to_owned()),
         (by, _) => Some(format!("set in chat {by}")),
@@ -199,7 +201,7 @@ pub(in crate::chat) fn watches(
     let watched = watches.iter().map(|(ssid, by, watch)| {
         let text = Text::default().code(ssid);
         let text = match &watch.reason {
-            Some(reason) => text.append(format_args!(": {}", printable(reason))),
+            Some(reason) => text.append(format_args!(": {}", foreign(reason))),
             None => text,
         };
         let set_by = further(set_by(*by, &watch.set_by));
@@ -208,7 +210,7 @@ pub(in crate::chat) fn watches(
     });
     let followed = follows.iter().map(|Followed { device, by, follow, last_seen }| {
         let minutes = follow.silence_seconds / 60;
-        let text = Text::plain(printable(device)).append(": ");
+        let text = Text::plain(foreign(device)).append(": ");
         let text = text.append_text(whereabouts(follow, *last_seen, now)).append(format_args!(
             " (gone after {minutes} min of silence{})",
             further(set_by(*by, &follow.set_by))
@@ -217,7 +219,7 @@ pub(in crate::chat) fn watches(
     });
     let ignored = ignored.iter().map(|IgnoredDevice { device, by, ignored }| {
         let set_by = set_by(*by, &ignored.set_by).filter(|_| *by == asked_by);
-        (IGNORED, Text::plain(printable(device)).append(alone(set_by)))
+        (IGNORED, Text::plain(foreign(device)).append(alone(set_by)))
     });
     let page = Page::of(watched.chain(followed).chain(ignored).collect(), page);
     let mute = mute.map(|mute| muted(mute.until, zone).append(alone(set_by(asked_by, &mute.set_by))));
@@ -266,7 +268,7 @@ pub(in crate::chat) fn following(
     let text = Text::plain(format_args!(
         "🚶 {} {}: I will tell you when it arrives and, after {} min of silence, that it has left.",
         if is_new { "Following" } else { "Already following" },
-        printable(device),
+        foreign(device),
         silence.as_secs() / 60
     ));
     match last_seen {
@@ -307,16 +309,16 @@ pub(in crate::chat) fn too_many_follows(limit: usize) -> Text {
 pub(in crate::chat) fn too_many_members(device: &str, limit: usize) -> Text {
     Text::plain(format_args!(
         "❌ {} has more than {limit} addresses, which is the limit. Give some of them another name: /name",
-        printable(device)
+        foreign(device)
     ))
 }
 
 pub(in crate::chat) fn no_such_device(query: &str) -> Text {
-    Text::plain(format_args!("❌ No device is called {}. Use /name to name one.", printable(query)))
+    Text::plain(format_args!("❌ No device is called {}. Use /name to name one.", foreign(query)))
 }
 
 pub(in crate::chat) fn unfollowed(device: &str, remaining: bool) -> Text {
-    let shown = printable(device);
+    let shown = foreign(device);
     if !remaining {
         return Text::plain(format_args!("🚶 No longer following {shown}."));
     }
@@ -327,7 +329,7 @@ pub(in crate::chat) fn unfollowed(device: &str, remaining: bool) -> Text {
 }
 
 pub(in crate::chat) fn followed_at_the_terminal(device: &str) -> Text {
-    let shown = printable(device);
+    let shown = foreign(device);
     with_terminal_hint(
         Text::plain(format_args!("❌ This chat does not follow {shown}: it is followed for all chats.")),
         &format!("/unfollow {shown}"),
@@ -335,7 +337,7 @@ pub(in crate::chat) fn followed_at_the_terminal(device: &str) -> Text {
 }
 
 pub(in crate::chat) fn was_not_followed(query: &str) -> Text {
-    Text::plain(format_args!("❌ {} is not followed here. Use /watches to list what is.", printable(query)))
+    Text::plain(format_args!("❌ {} is not followed here. Use /watches to list what is.", foreign(query)))
 }
 
 pub(in crate::chat) fn too_many_ignored(limit: usize) -> Text {
@@ -345,19 +347,19 @@ pub(in crate::chat) fn too_many_ignored(limit: usize) -> Text {
 }
 
 pub(in crate::chat) fn ignoring(device: &str, caveat: Text) -> Reply {
-    let shown = printable(device);
+    let shown = foreign(device);
     let text = format!("🙈 No more alerts about {shown}. Use /unignore {shown} to get them again.");
     with_command(Text::plain(text).append_text(caveat), "unignore", device)
 }
 
 pub(in crate::chat) fn was_ignored(device: &str) -> Reply {
-    let shown = printable(device);
+    let shown = foreign(device);
     let text = format!("🙈 Already ignoring {shown}. Use /unignore {shown} to get alerts about it again.");
     with_command(Text::plain(text), "unignore", device)
 }
 
 pub(in crate::chat) fn unignored(device: &str, remaining: bool) -> Text {
-    let shown = printable(device);
+    let shown = foreign(device);
     if !remaining {
         return Text::plain(format_args!("🔔 Alerts about {shown} are on again."));
     }
@@ -368,7 +370,7 @@ pub(in crate::chat) fn unignored(device: &str, remaining: bool) -> Text {
 }
 
 pub(in crate::chat) fn ignored_at_the_terminal(device: &str) -> Text {
-    let shown = printable(device);
+    let shown = foreign(device);
     with_terminal_hint(
         Text::plain(format_args!("❌ This chat does not ignore {shown}: it is ignored for all chats.")),
         &format!("/unignore {shown}"),
@@ -376,5 +378,5 @@ pub(in crate::chat) fn ignored_at_the_terminal(device: &str) -> Text {
 }
 
 pub(in crate::chat) fn was_not_ignored(query: &str) -> Text {
-    Text::plain(format_args!("❌ {} is not ignored here. Use /watches to list what is.", printable(query)))
+    Text::plain(format_args!("❌ {} is not ignored here. Use /watches to list what is.", foreign(query)))
 }

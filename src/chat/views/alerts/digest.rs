@@ -17,7 +17,7 @@ use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::text::format::{live_age, pluralize, short_time};
-use crate::text::{MESSAGE_LIMIT, Text, printable};
+use crate::text::{Foreign, MESSAGE_LIMIT, Text, foreign};
 
 /// Buttons to stop a watch under a digest; with more watches, there is none.
 const MAX_UNWATCH_BUTTONS: usize = 3;
@@ -175,7 +175,7 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
     let time = short_time(alert.time, now, zone).append_text(live_age(alert.time, now));
     let mut text = time.append(" ");
     text = match device.label() {
-        Some(label) => text.append(label),
+        Some(label) => text.append(Foreign(label)),
         None => text.code(alert.source),
     };
     match &alert.presence {
@@ -194,7 +194,7 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
         None => {}
     }
     if let Some(watch_match) = &alert.watch_match {
-        text = text.append(format_args!(" → \"{}\"", watch_match.ssid));
+        text = text.append(format_args!(" → \"{}\"", Foreign(&watch_match.ssid)));
         if *probes > 1 {
             text = text.append(format_args!(" ({probes}×)"));
         }
@@ -202,12 +202,12 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
             text = text.append(", probably, by its Short SSID");
         }
         if let Some(reason) = &watch_match.reason {
-            text = text.append(format_args!(": {}", printable(reason)));
+            text = text.append(format_args!(": {}", foreign(reason)));
         }
     }
     text = with_further_matches(text, alert, |text, further| {
         let guess = if further.is_short { "probably " } else { "" };
-        text.append(format_args!(", {guess}\"{}\"", further.ssid))
+        text.append(format_args!(", {guess}\"{}\"", Foreign(&further.ssid)))
     });
     match vendor_and_signal(alert) {
         Some(details) => text.append(format_args!(" ({details})")),
