@@ -31,7 +31,7 @@ pub fn answer(source: &impl DataSource, query: &str, json: bool, zone: Tz) -> io
     let found = source.with_state(|state| look_up(state, query));
     let text = match json {
         true => format!("{}\n", object(query, &found)?),
-        false => format!("{}\n", views::device_reply(&found, source.now(), zone)),
+        false => format!("{}\n", views::device_reply(&found, source.now(), zone).text),
     };
     Ok(Answer { is_found: matches!(found, LookupResult::Device(_)), text })
 }

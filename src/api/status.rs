@@ -35,7 +35,7 @@ pub(super) async fn get_status(
     let _job = api.start_job()?;
     let found = api.services.chat.status().await;
     if !is_json {
-        let text = format!("{}\n", status::full_report(&found, api.services.recorder.now(), zone));
+        let text = format!("{}\n", status::full_report(&found, api.services.recorder.now(), zone).to_text());
         return Ok(body::bytes(body::TEXT, text.into_bytes()));
     }
     let mut object = object(&found, true).map_err(ApiError::failed)?;

@@ -15,6 +15,7 @@ use super::{
     RequestedWait, ServerFeature, SourceState, SourceStatus, Status, TelegramProblem, UpdateConflict,
     WaitsWith,
 };
+use crate::text::document::{Column, Document, Table};
 use crate::text::format::{
     age, live_age, pluralize, reason, short_time, shown_bytes, shown_duration, shown_time, time_and_age,
 };
@@ -24,42 +25,43 @@ use crate::vendor;
 /// For how long a flood that is over is shown.
 const SHOWN_FLOOD: Duration = Duration::from_secs(86_400);
 
-/// The text without a running service.
+/// The text without a running service, on lines of its own.
 pub fn offline_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = capture_section(time_zone(Text::default(), status), status, now, zone);
-    alerts(log(text, status, now, zone), status, now, zone)
+    let report = Document::default()
+        .table(time_zone(Table::of_facts(), status))
+        .append(captured(status, now, zone))
+        .append(log(status, now, zone))
+        .append(alerts(status, now, zone));
+    Text::plain(if status.time_zone.is_some() { "\n" } else { "\n\n" }).append_text(report.to_text())
 }
 
-/// The whole text: the program, its sources, probes, log and alerts.
-pub fn full_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = program(status, now, zone);
-    let text = sources(text, &status.sources, now);
-    let text = capture_section(text, status, now, zone);
-    alerts(log(text, status, now, zone), status, now, zone)
+/// The whole report: the program, its sources, probes, log and alerts.
+pub fn full_report(status: &Status, now: Timestamp, zone: Tz) -> Document {
+    program(status, now, zone)
+        .append(sources(&status.sources, now))
+        .append(captured(status, now, zone))
+        .append(log(status, now, zone))
+        .append(alerts(status, now, zone))
 }
 
-fn alerts(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = text
-        .append("\n\n")
-        .bold("📣 Alerts")
-        .append(format_args!("\nWatched networks: {}", status.watches))
-        .append(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting));
-    let text = status
-        .telegram_waits
-        .iter()
-        .fold(text, |text, wait| text.append("\n⏳ ").append_text(requested_wait(wait, zone)));
-    let text = status.telegram_problems.iter().fold(text, |text, problem| {
-        let text = text.append("\n⚠️ ").append_text(problem.summary(zone));
+fn alerts(status: &Status, now: Timestamp, zone: Tz) -> Document {
+    let counts = Table::of_counts()
+        .fact("Watched networks", Text::plain(status.watches))
+        .fact("Alerts waiting for Telegram", Text::plain(status.alerts_waiting));
+    let waits = status.telegram_waits.iter();
+    let waits = waits.map(|wait| Text::plain("⏳ ").append_text(requested_wait(wait, zone)));
+    let problems = status.telegram_problems.iter().map(|problem| {
+        let text = Text::plain("⚠️ ").append_text(problem.summary(zone));
         text.append(format_args!("; {}", problem.remedy()))
     });
-    let text = match server_lacks(&status.telegram_server_lacks) {
-        Some(line) => text.append(format_args!("\n{line}")),
-        None => text,
-    };
-    match status.flood.filter(|flood| now.abs_diff(flood.last) < SHOWN_FLOOD) {
-        Some(found) => text.append("\n").append_text(flood(&found, now, zone)),
-        None => text,
-    }
+    let recent_flood = status.flood.filter(|flood| now.abs_diff(flood.last) < SHOWN_FLOOD);
+    Document::default()
+        .heading(Text::plain("📣 Alerts"))
+        .table(counts)
+        .paragraphs(waits)
+        .paragraphs(problems)
+        .paragraphs(server_lacks(&status.telegram_server_lacks).map(Text::plain))
+        .paragraphs(recent_flood.map(|found| flood(&found, now, zone)))
 }
 
 /// That Telegram's server is older than what the bot uses, and how it does without.
@@ -165,34 +167,33 @@ pub fn flood(flood: &Flood, now: Timestamp, zone: Tz) -> Text {
     text.append(format_args!(", about {rate}"))
 }
 
-fn program(status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = Text::default()
-        .bold(format_args!("📟 probewatch {}", env!("CARGO_PKG_VERSION")))
-        .append(format_args!("\nRunning for {}", shown_duration(status.uptime)))
-        .append(format_args!("\nVendor registry: {}", registry(vendor::registry_date(), now)));
-    let text = time_zone(text, status);
-    let text = match &status.disk_error {
-        Some(why) => text.append(format_args!(
-            "\n❌ Writing to disk fails: {}; {}",
-            reason(why),
-            status.disk_remedy.unwrap_or("see the log")
-        )),
-        None => text,
-    };
-    let text = match status.lost_log_lines {
-        0 => text,
-        count => text.append(format_args!("\n⚠️ Lines missing in the service's own log: {count}")),
-    };
-    match &status.clock_doubt {
-        Some(doubt) => text.append("\n⏰ ").append_text(clock_doubt(doubt, zone)),
-        None => text,
-    }
+fn program(status: &Status, now: Timestamp, zone: Tz) -> Document {
+    let uptime = shown_duration(status.uptime);
+    let facts = Table::of_facts()
+        .fact_as("Running for", Text::plain(&uptime), Text::plain(format_args!("Running for {uptime}")))
+        .fact("Vendor registry", Text::plain(registry(vendor::registry_date(), now)));
+    let disk = status.disk_error.as_ref().map(|why| {
+        let remedy = status.disk_remedy.unwrap_or("see the log");
+        Text::plain(format_args!("❌ Writing to disk fails: {}; {remedy}", reason(why)))
+    });
+    let lost = (status.lost_log_lines > 0).then(|| {
+        Text::plain(format_args!("⚠️ Lines missing in the service's own log: {}", status.lost_log_lines))
+    });
+    let doubt = status.clock_doubt.as_ref();
+    Document::default()
+        .title(Text::plain(format_args!("📟 probewatch {}", env!("CARGO_PKG_VERSION"))))
+        .table(time_zone(facts, status))
+        .paragraphs(disk)
+        .paragraphs(lost)
+        .paragraphs(doubt.map(|doubt| Text::plain("⏰ ").append_text(clock_doubt(doubt, zone))))
 }
 
-fn time_zone(text: Text, status: &Status) -> Text {
+fn time_zone(facts: Table, status: &Status) -> Table {
     match &status.time_zone {
-        Some(zone) => text.append(format_args!("\nTime zone: {}, {}", zone.name, printable(&zone.origin))),
-        None => text,
+        Some(zone) => {
+            facts.fact("Time zone", Text::plain(format_args!("{}, {}", zone.name, printable(&zone.origin))))
+        }
+        None => facts,
     }
 }
 
@@ -237,46 +238,50 @@ fn registry(day: &str, now: Timestamp) -> String {
     }
 }
 
-fn sources(text: Text, sources: &[SourceStatus], now: Timestamp) -> Text {
+fn sources(sources: &[SourceStatus], now: Timestamp) -> Document {
     if sources.is_empty() {
-        return text;
+        return Document::default();
     }
-    let lines = sources.iter().map(|source| {
-        let last_frame = match source.last_frame {
-            Some(time) => Text::plain("last frame ").append_text(age(time, now)),
-            None => Text::plain("no frame yet"),
+    let columns =
+        [Column::text("Source"), Column::text("State"), Column::text("Last frame"), Column::number("Frames")];
+    let table = sources.iter().fold(Table::new(columns), |table, source| {
+        let name = Text::plain(printable(&source.name));
+        let last_frame = source.last_frame.map(|time| age(time, now));
+        let (losses, warnings) = (losses(source), warnings(source, now));
+        let all = (source.frames > 0).then(|| pluralize(source.frames, "frame", "frames"));
+        let counts = all.into_iter().chain(losses.clone()).collect::<Vec<_>>().join(", ");
+        let line = name.clone().append(format_args!(": {}\n   ", condition(source)));
+        let line = match last_frame.clone() {
+            Some(age) => line.append("last frame ").append_text(age),
+            None => line.append("no frame yet"),
         };
-        let text = Text::plain(format_args!("{}: {}", printable(&source.name), condition(source)));
-        let text = text.append("\n   ").append_text(last_frame);
-        let text = match frames(source) {
-            counts if counts.is_empty() => text,
-            counts => text.append(format_args!("\n   {}", counts.join(", "))),
-        };
-        let text = match &source.hopping_failure {
-            Some(failure) => text.append(format_args!(
-                "\n   ⚠️ it has stayed on one channel for {}: {}",
-                shown_duration(now.abs_diff(failure.since)),
-                printable(&failure.to_string())
-            )),
-            None => text,
-        };
-        match source.clock_is_behind {
-            true => text.append("\n   ⏰ its clock is behind; until it is right, this machine's time counts"),
-            false => text,
-        }
+        let further = Some(counts).filter(|counts| !counts.is_empty()).into_iter().chain(warnings.clone());
+        let line = further.fold(line, |line, further| line.append(format_args!("\n   {further}")));
+        let state: Vec<String> = std::iter::once(condition(source)).chain(losses).chain(warnings).collect();
+        let last_frame = last_frame.unwrap_or_else(|| Text::plain("none yet"));
+        table.row_as([name, Text::plain(state.join("; ")), last_frame, Text::plain(source.frames)], line)
     });
-    text.append("\n\n").bold("👂 Sources").list(lines)
+    Document::default().heading(Text::plain("👂 Sources")).table(table)
 }
 
-/// The counts of frames, of lost ones by cause, and of restarts.
-fn frames(source: &SourceStatus) -> Vec<String> {
-    let SourceStatus { frames, dropped, bad_fcs, undecodable, restarts, .. } = *source;
-    let all = (frames > 0).then(|| pluralize(frames, "frame", "frames"));
+/// What is wrong with a source that captures.
+fn warnings(source: &SourceStatus, now: Timestamp) -> Vec<String> {
+    let stuck = source.hopping_failure.as_ref().map(|failure| {
+        let (since, why) = (shown_duration(now.abs_diff(failure.since)), printable(&failure.to_string()));
+        format!("⚠️ it has stayed on one channel for {since}: {why}")
+    });
+    let behind = "⏰ its clock is behind; until it is right, this machine's time counts";
+    stuck.into_iter().chain(source.clock_is_behind.then(|| behind.to_owned())).collect()
+}
+
+/// The counts of lost frames by cause, and of restarts.
+fn losses(source: &SourceStatus) -> Vec<String> {
+    let SourceStatus { dropped, bad_fcs, undecodable, restarts, .. } = *source;
     let lost = [(dropped, "dropped"), (bad_fcs, "damaged in transmission"), (undecodable, "undecodable")];
     let lost =
         lost.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
     let restarts = (restarts > 0).then(|| format!("restarted {}", pluralize(restarts, "time", "times")));
-    all.into_iter().chain(lost).chain(restarts).collect()
+    lost.chain(restarts).collect()
 }
 
 fn condition(source: &SourceStatus) -> String {
@@ -289,60 +294,58 @@ fn condition(source: &SourceStatus) -> String {
     }
 }
 
-fn capture_section(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = text
-        .append("\n\n")
-        .bold("📡 Captured")
-        .append(format_args!("\nProbes: {} ({} for any network)", status.probes, status.wildcard_probes))
-        .append("\nLast probe: ")
-        .append_text(match status.last_probe {
-            Some(time) => time_and_age(time, now, zone),
-            None => Text::plain("none yet"),
-        })
-        .append(format_args!("\nAddresses: {} ({} random)", status.addresses, status.random_addresses));
-    let text = match status.devices.at_least {
-        0 => text,
-        _ => text.append(format_args!("\n{}", status.devices.line())),
+fn captured(status: &Status, now: Timestamp, zone: Tz) -> Document {
+    let last_probe = match status.last_probe {
+        Some(time) => time_and_age(time, now, zone),
+        None => Text::plain("none yet"),
     };
-    let text = match status.forgotten_addresses {
-        0 => text,
-        count => text.append(format_args!("\nForgotten after long silence: {count} more")),
-    };
-    let text = match status.mistaken_networks_percent {
-        0 => text,
-        percent => text.append(format_args!(
-            "\n⚠️ Phones that return: {percent} % of new networks show none, because too many networks were forgotten"
-        )),
-    };
-    match status.lost_probes {
-        0 => text,
-        count => text.append(format_args!("\n⚠️ Probes lost: queue or log buffer was full: {count}")),
-    }
+    let probes = format!("{} ({} for any network)", status.probes, status.wildcard_probes);
+    let addresses = format!("{} ({} random)", status.addresses, status.random_addresses);
+    let counts = Table::of_counts()
+        .fact("Probes", Text::plain(probes))
+        .fact("Last probe", last_probe)
+        .fact("Addresses", Text::plain(addresses));
+    let devices = (status.devices.at_least > 0).then(|| Text::plain(status.devices.line()));
+    let forgotten = (status.forgotten_addresses > 0).then(|| {
+        Text::plain(format_args!("Forgotten after long silence: {} more", status.forgotten_addresses))
+    });
+    let mistaken = (status.mistaken_networks_percent > 0).then(|| {
+        Text::plain(format_args!(
+            "⚠️ Phones that return: {} % of new networks show none, because too many networks were forgotten",
+            status.mistaken_networks_percent
+        ))
+    });
+    let lost = (status.lost_probes > 0).then(|| {
+        Text::plain(format_args!("⚠️ Probes lost: queue or log buffer was full: {}", status.lost_probes))
+    });
+    Document::default()
+        .heading(Text::plain("📡 Captured"))
+        .table(counts)
+        .paragraphs(devices)
+        .paragraphs(forgotten)
+        .paragraphs(mistaken)
+        .paragraphs(lost)
 }
 
-fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = text.append("\n\n").bold("🗂 Log").append(format_args!("\nEvents: {}", status.events));
-    let text = match status.log {
-        Some(LogSize { bytes, .. }) => text.append(format_args!("\nOn disk: {}", shown_bytes(bytes))),
-        None => text,
-    };
-    let text = match status.log.and_then(|log| log.oldest) {
-        Some(oldest) => text.append("\nSince: ").append_text(time_and_age(oldest, now, zone)),
-        None => text,
-    };
-    let text = match status.thinned_probes {
-        0 => text,
-        count => text.append(format_args!(
-            "\nLeft out to make room: {} of invented addresses",
-            pluralize(count, "probe", "probes")
-        )),
-    };
-    let text = match status.lost_events {
-        0 => text,
-        count => text.append(format_args!("\n⚠️ Events lost from the log: {count}")),
-    };
-    match &status.pending_deletion {
-        Some(pending) => text.append("\n🗑 ").append_text(pending_deletion(pending, zone)),
-        None => text,
+fn log(status: &Status, now: Timestamp, zone: Tz) -> Document {
+    let mut counts = Table::of_counts().fact("Events", Text::plain(status.events));
+    if let Some(LogSize { bytes, .. }) = status.log {
+        counts = counts.fact("On disk", Text::plain(shown_bytes(bytes)));
     }
+    if let Some(oldest) = status.log.and_then(|log| log.oldest) {
+        counts = counts.fact("Since", time_and_age(oldest, now, zone));
+    }
+    if status.thinned_probes > 0 {
+        let thinned = pluralize(status.thinned_probes, "probe", "probes");
+        counts = counts
+            .fact("Left out to make room", Text::plain(format_args!("{thinned} of invented addresses")));
+    }
+    if status.lost_events > 0 {
+        counts = counts.fact("⚠️ Events lost from the log", Text::plain(status.lost_events));
+    }
+    let pending = status.pending_deletion.as_ref();
+    Document::default()
+        .heading(Text::plain("🗂 Log"))
+        .table(counts)
+        .paragraphs(pending.map(|pending| Text::plain("🗑 ").append_text(pending_deletion(pending, zone))))
 }

@@ -111,6 +111,12 @@ impl Document {
         self.with(Block::Paragraph(text))
     }
 
+    /// Adds these paragraphs.
+    #[must_use]
+    pub fn paragraphs(self, texts: impl IntoIterator<Item = Text>) -> Self {
+        texts.into_iter().fold(self, Self::paragraph)
+    }
+
     /// Adds an empty line to the classic form.
     #[must_use]
     pub fn gap(self) -> Self {
@@ -191,6 +197,11 @@ impl Table {
         Self::new([Column::text(""), Column::text("")])
     }
 
+    /// A table of labels and counts, as [`Table::of_facts`], whose counts are aligned right.
+    pub fn of_counts() -> Self {
+        Self::new([Column::text(""), Column::number("")])
+    }
+
     /// Adds a row. In the classic form it is `• first cell: second, third`.
     #[must_use]
     pub fn row(self, cells: impl IntoIterator<Item = Text>) -> Self {
@@ -209,6 +220,12 @@ impl Table {
     #[must_use]
     pub fn fact(self, label: &'static str, value: Text) -> Self {
         let line = Text::plain(label).append(": ").append_text(value.clone());
+        self.with_row(vec![Text::plain(label), value], line)
+    }
+
+    /// Adds a row of a label and a value that is `line` in the classic form.
+    #[must_use]
+    pub fn fact_as(self, label: &'static str, value: Text, line: Text) -> Self {
         self.with_row(vec![Text::plain(label), value], line)
     }
 

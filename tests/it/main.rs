@@ -54,6 +54,7 @@ mod refused_messages;
 mod remote_commands;
 mod replay_vs_tshark;
 mod retention;
+mod rich_replies;
 mod sealing;
 mod setup;
 mod slow_replies;

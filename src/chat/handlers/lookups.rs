@@ -19,9 +19,8 @@ impl Chat {
             let state = self.recorder.state();
             let found = look_up(&state, query);
             Reply {
-                text: views::device_reply(&found, self.recorder.now(), self.zone),
                 buttons: views::found_buttons(&found, &state, chat),
-                ..Reply::default()
+                ..views::device_reply(&found, self.recorder.now(), self.zone)
             }
         })
     }

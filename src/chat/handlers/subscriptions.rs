@@ -182,9 +182,8 @@ impl Chat {
         button: impl Fn(MacAddr, String) -> Option<Button>,
     ) -> Reply {
         Reply {
-            text: views::device_reply(found, self.recorder.now(), self.zone),
             buttons: views::ambiguous_matches(found, state, button),
-            ..Reply::default()
+            ..views::device_reply(found, self.recorder.now(), self.zone)
         }
     }
 

@@ -9,15 +9,20 @@ use store::state::{HourHistogram, State};
 use super::phones;
 use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
+use crate::chat::message::Reply;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::lookup::{DeviceReport, LookupResult, ShortSsidReport};
 use crate::chat::model::phone::{PhoneReport, phone_label};
+use crate::text::document::{Column, Document, List, Table};
 use crate::text::format::{pluralize, time_and_age};
-use crate::text::{Text, printable};
+use crate::text::{Foreign, Text, foreign, printable};
 use crate::vendor::{self, Vendor};
 
 /// Addresses of a device that a card lists.
 const ADDRESSES_SHOWN: usize = 20;
+
+/// Addresses or networks that a card shows without a tap.
+pub(super) const SHOWN_OPEN: usize = 5;
 
 /// Devices to choose from.
 const MAX_CANDIDATE_BUTTONS: usize = 20;
@@ -31,19 +36,19 @@ const MIN_PROBES_FOR_BUSIEST_HOUR: u64 = 10;
 /// Characters of a name on a button.
 const LABEL_LENGTH: usize = 40;
 
-/// The reply to a look-up.
-pub fn device_reply(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
-    match found {
-        LookupResult::Device(report) => card(report, now, zone),
+/// The reply to a look-up, without buttons.
+pub fn device_reply(found: &LookupResult, now: Timestamp, zone: Tz) -> Reply {
+    let text = match found {
+        LookupResult::Device(report) => return card(report, now, zone).into(),
         LookupResult::Ambiguous(names) => {
             Text::plain("🤔 Several devices have that in their name. Which one do you mean?")
                 .list(names.iter().map(|name| Text::default().code(printable(name))))
         }
         LookupResult::NeverSeen { device } => {
-            Text::plain(format_args!("🛎 {} has a name but has not been seen yet.", printable(device)))
+            Text::plain(format_args!("🛎 {} has a name but has not been seen yet.", foreign(device)))
         }
         LookupResult::NotFound { device, near } => {
-            let text = Text::plain(format_args!("🛎 No device matches {}", printable(device)));
+            let text = Text::plain(format_args!("🛎 No device matches {}", foreign(device)));
             match near.as_slice() {
                 [] => text,
                 near => text
@@ -51,7 +56,8 @@ pub fn device_reply(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
                     .list(near.iter().map(|name| Text::default().code(printable(name)))),
             }
         }
-    }
+    };
+    text.into()
 }
 
 /// The buttons under the reply to a look-up by this chat.
@@ -205,68 +211,90 @@ fn phone_buttons(
     rows.map(|row| row.into_iter().flatten().collect()).into()
 }
 
-fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
+fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Document {
     let device = &report.device;
-    let time_and_age = |time| time_and_age(time, now, zone);
-    let mut text =
-        Text::default().bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())));
+    let title = format!("📡 Wi-Fi probe stats for {}", foreign(&report.title()));
+    let mut facts = Table::of_facts();
     if let Some(hint) = &report.hint {
-        text = text.append(format_args!("\nHint: {hint}"));
+        facts = facts.fact("Hint", Text::plain(Foreign(hint)));
     }
     if let Some(phone) = &report.phone {
-        text = text.append_text(phones::visits(phone, now, zone));
+        facts = phones::visits(facts, phone, now, zone);
     }
+    let mut card = Document::default().title(Text::plain(title));
     if !report.namesakes.is_empty() {
-        text = text.append_text(phones::namesakes(&report.namesakes, now));
+        card = card.table(std::mem::replace(&mut facts, Table::of_facts()));
+        card = card.append(phones::namesakes(&report.namesakes, now));
     }
-    text = text
-        .append("\nEarliest probe: ")
-        .append_text(time_and_age(device.first_probe))
-        .append("\nLatest probe: ")
-        .append_text(time_and_age(device.last_probe))
-        .append(format_args!("\nProbe count: {}", device.probe_count));
-    if let Some(unnamed) = unnamed_probes(device.wildcard_count, device.hidden_count) {
-        text = text.append(format_args!(" ({unnamed})"));
-    }
+    let unnamed = unnamed_probes(device.wildcard_count, device.hidden_count);
+    let unnamed = unnamed.map(|unnamed| format!(" ({unnamed})")).unwrap_or_default();
+    facts = facts
+        .fact("Earliest probe", time_and_age(device.first_probe, now, zone))
+        .fact("Latest probe", time_and_age(device.last_probe, now, zone))
+        .fact("Probe count", Text::plain(format_args!("{}{unnamed}", device.probe_count)));
     if device.probe_count >= MIN_PROBES_FOR_BUSIEST_HOUR
         && let Some(hour) = busiest_hour(&device.hours, device.last_probe, zone)
     {
-        text = text.append(format_args!("\nBusiest hour: mostly around {hour}"));
+        facts = facts.fact("Busiest hour", Text::plain(format_args!("mostly around {hour}")));
     }
     if let Some(signal) = device.signal {
-        text = text.append(format_args!("\nSignal: {} dBm", signal.last_dbm));
-        if signal.min_dbm < signal.max_dbm {
-            text = text.append(format_args!(" last, {} to {} dBm", signal.min_dbm, signal.max_dbm));
-        }
+        let last = Text::plain(format_args!("{} dBm", signal.last_dbm));
+        let shown = match signal.min_dbm < signal.max_dbm {
+            true => last.append(format_args!(" last, {} to {} dBm", signal.min_dbm, signal.max_dbm)),
+            false => last,
+        };
+        facts = facts.fact("Signal", shown);
     }
-    let addresses = match &report.phone {
-        Some(phone) => phones::addresses(phone, report.name.is_some()),
-        None => addresses(report),
+    let card = match &report.phone {
+        Some(phone) => card.table(facts).append(phones::addresses(phone, report.name.is_some())),
+        None => with_addresses(card, facts, report),
     };
-    text = text.append_text(addresses).append(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
-    if device.probes_for_further_ssids > 0 {
-        text = text.append(format_args!(
-            " (and {} for other SSIDs)",
-            pluralize(device.probes_for_further_ssids, "probe", "probes")
-        ));
-    }
-    let mut ssids: Vec<&(Ssid, u64)> = device.ssids().iter().collect();
-    ssids.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let ssids = ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)")));
-    let lines: Vec<Text> = ssids.chain(report.short_ssids.iter().map(short_ssid)).collect();
-    text.list(lines.into_iter())
+    card.append(networks(report))
 }
 
-/// A network that a device asked for by its Short SSID: a guess at its name.
-fn short_ssid(report: &ShortSsidReport) -> Text {
-    let ShortSsidReport { short_ssid, count, probably } = report;
-    let names: Vec<String> = probably.iter().map(|ssid| format!("\"{ssid}\"")).collect();
-    let guess = match names.as_slice() {
-        [] => "no network that I know".to_owned(),
-        [one] => format!("probably {one}"),
-        several => format!("perhaps {}", several.join(" or ")),
+/// The networks that a device looked for, with the number of probes for each.
+fn networks(report: &DeviceReport) -> Document {
+    let device = &report.device;
+    let summary = Text::plain(format_args!("Unique SSIDs: {}", device.ssids().len()));
+    let summary = match device.probes_for_further_ssids {
+        0 => summary,
+        count => {
+            summary.append(format_args!(" (and {} for other SSIDs)", pluralize(count, "probe", "probes")))
+        }
     };
-    Text::plain(format_args!("Short SSID {short_ssid}, {guess} ({count}×)"))
+    let mut ssids: Vec<&(Ssid, u64)> = device.ssids().iter().collect();
+    ssids.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let named = ssids.into_iter().map(|(ssid, count)| (Text::default().code(ssid), *count));
+    let rows: Vec<(Text, u64)> = named.chain(report.short_ssids.iter().map(short_ssid)).collect();
+    let is_long = rows.len() > SHOWN_OPEN;
+    let columns = [Column::text("Network"), Column::number("Probes")];
+    let table = rows.into_iter().fold(Table::new(columns), |table, (network, count)| {
+        let line = network.clone().append(format_args!(" ({count}×)"));
+        table.row_as([network, Text::plain(count)], line)
+    });
+    open_or_details(summary, Document::default().table(table), is_long)
+}
+
+/// A part of a card below its summary; a long one is shown when the summary is tapped.
+pub(super) fn open_or_details(summary: Text, content: Document, is_long: bool) -> Document {
+    match is_long {
+        true => Document::default().details(summary, content),
+        false => Document::default().paragraph(summary).append(content),
+    }
+}
+
+/// A network that a device asked for by its Short SSID: a guess at its name, and the number of probes.
+fn short_ssid(report: &ShortSsidReport) -> (Text, u64) {
+    let ShortSsidReport { short_ssid, count, probably } = report;
+    let text = Text::plain(format_args!("Short SSID {short_ssid}, "));
+    let guess = match probably.as_slice() {
+        [] => text.append("no network that I know"),
+        [one] => text.append("probably ").code(one),
+        [first, others @ ..] => others
+            .iter()
+            .fold(text.append("perhaps ").code(first), |text, other| text.append(" or ").code(other)),
+    };
+    (guess, *count)
 }
 
 /// How many probes named no network, if any: for any network, or for one that hides its name.
@@ -288,30 +316,33 @@ fn busiest_hour(hours: &HourHistogram, last_probe: Timestamp, zone: Tz) -> Optio
     Some(at.with_timezone(&offset).format("%H:%M").to_string())
 }
 
-/// The lines about the vendor and the addresses.
-fn addresses(report: &DeviceReport) -> Text {
+/// The card with these facts, and with the vendor or the addresses.
+fn with_addresses(card: Document, facts: Table, report: &DeviceReport) -> Document {
     let addresses = report.addresses.as_slice();
-    let (None, [address]) = (&report.name, addresses) else {
-        let mut text = Text::plain(if addresses.len() == 1 { "\nAddress: " } else { "\nAddresses: " });
-        for (index, &address) in addresses.iter().take(ADDRESSES_SHOWN).enumerate() {
-            text = text.append(if index == 0 { "" } else { ", " }).append_text(shown_address(address));
+    let card = match (&report.name, addresses) {
+        (None, [address]) => {
+            let vendor = match vendor::lookup(*address) {
+                Vendor::Random => "random address (the device changes it from time to time)",
+                Vendor::Known(name) => name,
+                Vendor::Unknown => "unknown",
+            };
+            card.table(facts.fact("Vendor", Text::plain(vendor)))
         }
-        text = match addresses.len().saturating_sub(ADDRESSES_SHOWN) {
-            0 => text,
-            more => text.append(format_args!(" and {more} more")),
-        };
-        return match addresses.first() {
-            Some(first) if has_rename_command(report) => {
-                text.append("\nTo rename one of them: ").code(format_args!("/name {first} NAME"))
-            }
-            _ => text,
-        };
+        (_, [address]) => card.table(facts.fact("Address", shown_address(*address))),
+        _ => {
+            let shown = addresses.iter().map(|address| shown_address(*address));
+            let list = List::of(shown).in_line().classic_limit(ADDRESSES_SHOWN);
+            let content = Document::default().list(list);
+            let is_long = addresses.len() > SHOWN_OPEN;
+            card.table(facts).append(open_or_details(Text::plain("Addresses"), content, is_long))
+        }
     };
-    Text::plain(match vendor::lookup(*address) {
-        Vendor::Random => "\nVendor: random address (the device changes it from time to time)".to_owned(),
-        Vendor::Known(name) => format!("\nVendor: {name}"),
-        Vendor::Unknown => "\nVendor: unknown".to_owned(),
-    })
+    match addresses.first() {
+        Some(first) if has_rename_command(report) => {
+            card.paragraph(Text::plain("To rename one of them: ").code(format_args!("/name {first} NAME")))
+        }
+        _ => card,
+    }
 }
 
 /// An address with its vendor, if known.

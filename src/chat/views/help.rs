@@ -1,46 +1,47 @@
 //! Help, from the table of commands.
 
 use crate::chat::commands::{self, Command, CommandGroup};
+use crate::text::document::{Document, List};
 use crate::text::{Text, printable};
 
-pub(in crate::chat) fn start() -> Text {
-    Text::default()
-        .bold("📡 probewatch")
-        .append("\nI record which Wi-Fi networks nearby devices look for.\n\n")
-        .append_text(help(false))
+pub(in crate::chat) fn start() -> Document {
+    Document::default()
+        .title(Text::plain("📡 probewatch"))
+        .paragraph(Text::plain("I record which Wi-Fi networks nearby devices look for."))
+        .append(help(false))
 }
 
 /// All commands, in a group.
-pub(in crate::chat) fn help_in_group() -> Text {
-    help(false).append(
-        "\n\nIn a group everybody sets alerts. Only its admins and the bot's owners change what others set, or mute the group.",
-    )
+pub(in crate::chat) fn help_in_group() -> Document {
+    help(false).gap().paragraph(Text::plain(
+        "In a group everybody sets alerts. Only its admins and the bot's owners change what others set, or mute the group.",
+    ))
 }
 
 /// All commands, with those for owners if `to_owner`.
-pub(in crate::chat) fn help(to_owner: bool) -> Text {
-    let text = Text::default()
-        .bold("Look up")
-        .append("\nSend me a device: its name, part of its name, or its MAC address, such as ")
+pub(in crate::chat) fn help(to_owner: bool) -> Document {
+    let example = Text::plain("Send me a device: its name, part of its name, or its MAC address, such as ")
         .code("a4:83:e7:4e:39:15")
         .append(".");
-    let group = |text, group| command_group(text, group, to_owner);
+    let help = Document::default().heading(Text::plain("Look up")).paragraph(example);
+    let group = |help, group| with_group(help, group, to_owner);
     let (owners, all): (Vec<_>, Vec<_>) =
         CommandGroup::ALL.into_iter().partition(|group| *group == CommandGroup::Owners);
-    let text = all.into_iter().fold(text, group);
-    let text =
-        text.append("\n\nPut an SSID with spaces in quotes: ").code("/watch \"My network\" it is mine");
-    owners.into_iter().fold(text, group)
+    let help = all.into_iter().fold(help, group).gap();
+    let help = help.paragraph(
+        Text::plain("Put an SSID with spaces in quotes: ").code("/watch \"My network\" it is mine"),
+    );
+    owners.into_iter().fold(help, group)
 }
 
-fn command_group(text: Text, group: CommandGroup, to_owner: bool) -> Text {
-    let commands: Vec<&Command> =
-        commands::commands_for_role(to_owner).filter(|command| command.group == group).collect();
-    if commands.is_empty() {
-        return text;
+fn with_group(help: Document, group: CommandGroup, to_owner: bool) -> Document {
+    let commands = commands::commands_for_role(to_owner).filter(|command| command.group == group);
+    let lines = commands.map(|command| usage(command).append(format_args!(": {}", command.help)));
+    let list = Document::default().list(List::of(lines));
+    match list.is_empty() {
+        true => help,
+        false => help.gap().details(Text::default().bold(group.title()), list),
     }
-    let lines = commands.iter().map(|command| usage(command).append(format_args!(": {}", command.help)));
-    text.append("\n\n").bold(group.title()).list(lines)
 }
 
 pub(super) fn usage(command: &Command) -> Text {

@@ -7,10 +7,12 @@ use dot11::MacAddr;
 use store::event::{GroupId, GroupingMode, Timestamp};
 use store::state::{JoinReason, OUT_OF_RANGE};
 
+use super::card::{SHOWN_OPEN, open_or_details};
 use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::phone::{PhoneReport, phone_label};
 use crate::text::Text;
+use crate::text::document::{Document, List, Table};
 use crate::text::format::{age, pluralize, shown_time, time_and_age, time_of_event};
 
 /// Addresses that a card lists.
@@ -33,55 +35,51 @@ fn reason(reason: JoinReason) -> &'static str {
     }
 }
 
-/// The lines of a card about the visits.
-pub(super) fn visits(phone: &PhoneReport, now: Timestamp, zone: Tz) -> Text {
-    let text = match now.abs_diff(phone.last) <= OUT_OF_RANGE {
-        true => Text::plain("\nIn range since: ").append_text(time_and_age(phone.visit, now, zone)),
-        false if phone.visit == phone.last => {
-            Text::plain("\nLast visit: ").append_text(time_and_age(phone.last, now, zone))
+/// The facts of a card about the visits.
+pub(super) fn visits(facts: Table, phone: &PhoneReport, now: Timestamp, zone: Tz) -> Table {
+    let facts = match now.abs_diff(phone.last) <= OUT_OF_RANGE {
+        true => facts.fact("In range since", time_and_age(phone.visit, now, zone)),
+        false if phone.visit == phone.last => facts.fact("Last visit", time_and_age(phone.last, now, zone)),
+        false => {
+            let visit = Text::plain("from ")
+                .append_text(shown_time(phone.visit, zone))
+                .append(" to ")
+                .append_text(time_of_event(phone.last, now, zone));
+            facts.fact("Last visit", visit)
         }
-        false => Text::plain("\nLast visit: from ")
-            .append_text(shown_time(phone.visit, zone))
-            .append(" to ")
-            .append_text(time_of_event(phone.last, now, zone)),
     };
     match phone.visit_count {
-        0 | 1 => text,
-        count => text.append(format_args!("\nVisits that I recognised: {count}")),
+        0 | 1 => facts,
+        count => facts.fact("Visits that I recognised", Text::plain(count)),
     }
 }
 
-/// The lines of a card about the addresses, and how many phones they are.
-pub(super) fn addresses(phone: &PhoneReport, is_named: bool) -> Text {
-    let text = Text::plain(format_args!("\nRandom addresses: {}, newest first", phone.address_count));
-    let shown = phone.addresses.iter().take(ADDRESSES_SHOWN);
-    let text = shown.fold(text, |text, (address, why)| {
-        text.append("\n• ").code(address).append(format_args!(" ({})", reason(*why)))
-    });
-    let text = match phone.address_count.saturating_sub(ADDRESSES_SHOWN as u64) {
-        0 => text,
-        more => text.append(format_args!("\n… and {more} more")),
-    };
-    text.append("\n").append(how_many(phone, is_named))
+/// The part of a card about the addresses, and how many phones they are.
+pub(super) fn addresses(phone: &PhoneReport, is_named: bool) -> Document {
+    let summary = Text::plain(format_args!("Random addresses: {}, newest first", phone.address_count));
+    let items = phone
+        .addresses
+        .iter()
+        .map(|(address, why)| Text::default().code(address).append(format_args!(" ({})", reason(*why))));
+    let further = phone.address_count.saturating_sub(phone.addresses.len() as u64);
+    let list = List::of(items).and_further(further).classic_limit(ADDRESSES_SHOWN);
+    let is_long = phone.addresses.len() > SHOWN_OPEN;
+    open_or_details(summary, Document::default().list(list), is_long)
+        .paragraph(Text::plain(how_many(phone, is_named)))
 }
 
-/// The lines of a card about phones that share a name.
-pub(super) fn namesakes(phones: &[PhoneReport], now: Timestamp) -> Text {
-    let head = Text::plain("\nPhones of this name:");
-    phones
-        .iter()
-        .take(PHONES_SHOWN)
-        .fold(head, |text, phone| {
-            let addresses = pluralize(phone.address_count, "random address", "random addresses");
-            text.append("\n• ")
-                .code(phone_label(phone.id))
-                .append(format_args!(": {addresses}, last seen "))
-                .append_text(age(phone.last, now))
-        })
-        .append(match phones.len().saturating_sub(PHONES_SHOWN) {
-            0 => String::new(),
-            more => format!("\n… and {more} more"),
-        })
+/// The part of a card about phones that share a name.
+pub(super) fn namesakes(phones: &[PhoneReport], now: Timestamp) -> Document {
+    let items = phones.iter().map(|phone| {
+        let addresses = pluralize(phone.address_count, "random address", "random addresses");
+        Text::default()
+            .code(phone_label(phone.id))
+            .append(format_args!(": {addresses}, last seen "))
+            .append_text(age(phone.last, now))
+    });
+    let list = List::of(items).classic_limit(PHONES_SHOWN);
+    let is_long = phones.len() > SHOWN_OPEN;
+    open_or_details(Text::plain("Phones of this name:"), Document::default().list(list), is_long)
 }
 
 /// How many phones a group is, as far as is known.

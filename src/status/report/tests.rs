@@ -13,7 +13,7 @@ fn source(name: &str, condition: SourceState, last_frame: Option<&str>, frames: 
 }
 
 fn shown(value: &Status) -> String {
-    let text = full_report(value, at("2026-11-22T12:00:00Z"), Tz::Europe__Berlin).to_string();
+    let text = full_report(value, at("2026-11-22T12:00:00Z"), Tz::Europe__Berlin).to_text().to_string();
     let registry = registry(vendor::registry_date(), at("2026-11-22T12:00:00Z"));
     text.replace(env!("CARGO_PKG_VERSION"), "1.2.3").replace(&registry, "[age]")
 }

@@ -26,6 +26,9 @@ impl Document {
     }
 }
 
+/// What stands where Telegram requires a text and there is none.
+const NOTHING: &str = "–";
+
 struct Rich {
     times: TimeMarkup,
 }
@@ -53,7 +56,8 @@ impl Form for Rich {
                 1 + usize::from(table.has_headings())
             }
             Block::Details(details) => {
-                self.push_details(&mut html, &details.summary, |_| {});
+                // As if there was content: without it a paragraph, which is shorter, takes its place.
+                self.push_details(&mut html, &details.summary, |content| content.push(' '));
                 2
             }
         };
@@ -67,7 +71,7 @@ impl Form for Rich {
                 items.get(index).map_or(0, |item| 1 + self.push_item(&mut html, item))
             }
             Block::Table(table) => table.rows.get(index).map_or(0, |row| {
-                self.push_row(&mut html, row, &table.columns);
+                self.push_row(&mut html, row, &table.columns, table.width());
                 1
             }),
             _ => 0,
@@ -141,16 +145,15 @@ impl Rich {
 
     /// An item; one of several lines has a paragraph for each. Returns how many lines there are.
     fn push_item(&self, html: &mut String, item: &Text) -> usize {
-        let lines = item.lines();
+        let lines: Vec<Text> = item.lines().into_iter().filter(|line| !line.is_blank()).collect();
         html.push_str("<li>");
         match lines.as_slice() {
+            [] => html.push_str(NOTHING),
             [line] => html.push_str(&line.to_html(self.times)),
-            _ => {
-                self.push_paragraphs(html, item);
-            }
+            lines => lines.iter().for_each(|line| self.push_element(html, "p", line)),
         }
         html.push_str("</li>");
-        lines.len()
+        lines.len().max(1)
     }
 
     fn push_further(&self, html: &mut String, further: u64) {
@@ -159,34 +162,42 @@ impl Rich {
         }
     }
 
+    /// Details, or a paragraph if they have no content.
     fn push_details(&self, html: &mut String, summary: &Text, push_content: impl FnOnce(&mut String)) {
-        let _ = write!(html, "<details><summary>{}</summary>", self.one_line(summary));
-        push_content(html);
-        html.push_str("</details>");
+        let mut content = String::new();
+        push_content(&mut content);
+        if content.is_empty() {
+            return self.push_element(html, "p", summary);
+        }
+        let summary = if summary.is_blank() { NOTHING.to_owned() } else { self.one_line(summary) };
+        let _ = write!(html, "<details><summary>{summary}</summary>{content}</details>");
     }
 
     fn push_table(&self, html: &mut String, table: &Table) {
         html.push_str(if table.has_headings() { "<table bordered striped>" } else { "<table>" });
         if table.has_headings() {
             html.push_str("<tr>");
-            for column in table.columns.iter().take(MAX_COLUMNS) {
+            for index in 0..table.width() {
+                let column = table.columns.get(index).copied().unwrap_or(Column::text(""));
                 self.push_cell(html, "th", column.align, &Text::plain(column.heading));
             }
             html.push_str("</tr>");
         }
         for row in &table.rows {
-            self.push_row(html, row, &table.columns);
+            self.push_row(html, row, &table.columns, table.width());
         }
         html.push_str("</table>");
     }
 
-    fn push_row(&self, html: &mut String, row: &Row, columns: &[Column]) {
+    /// A row of so many cells.
+    fn push_row(&self, html: &mut String, row: &Row, columns: &[Column], width: usize) {
         html.push_str("<tr>");
-        for (index, cell) in row.cells.iter().take(MAX_COLUMNS).enumerate() {
+        for index in 0..width {
             let align = columns.get(index).map_or(Align::Left, |column| column.align);
+            let cell = row.cells.get(index).cloned().unwrap_or_default();
             // What has no column of its own is shown in the last one.
             let others = row.cells.iter().skip(MAX_COLUMNS).filter(|_| index + 1 == MAX_COLUMNS);
-            let cell = others.fold(cell.clone(), |cell, other| cell.append(", ").append_text(other.clone()));
+            let cell = others.fold(cell, |cell, other| cell.append(", ").append_text(other.clone()));
             self.push_cell(html, "td", align, &cell);
         }
         html.push_str("</tr>");
@@ -207,6 +218,12 @@ impl Rich {
 }
 
 impl Table {
+    /// How many columns are shown: all rows are as wide as the widest.
+    fn width(&self) -> usize {
+        let widest = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or_default();
+        widest.max(self.columns.len()).clamp(1, MAX_COLUMNS)
+    }
+
     fn has_headings(&self) -> bool {
         self.columns.iter().any(|column| !column.heading.is_empty())
     }

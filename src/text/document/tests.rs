@@ -23,6 +23,7 @@ fn parse(html: &str) -> Shown {
     let mut shown = Shown::default();
     let mut open: Vec<(String, usize)> = Vec::new();
     let mut text = String::new();
+    let mut width = None;
     let mut rest = html;
     while let Some(first) = rest.chars().next() {
         match first {
@@ -30,8 +31,17 @@ fn parse(html: &str) -> Shown {
                 let (tag, behind) = rest[1..].split_once('>').expect("an unclosed tag");
                 rest = behind;
                 if let Some(name) = tag.strip_prefix('/') {
+                    let must_have_text = ["p", "h3", "h4", "summary"].contains(&name);
+                    assert!(!must_have_text || !text.trim().is_empty(), "{html}");
                     let (opened, cells) = open.pop().expect("nothing is open");
                     assert_eq!(opened, name, "{html}");
+                    if name == "tr" {
+                        let first = *width.get_or_insert(cells);
+                        assert_eq!(first, cells, "rows of different widths: {html}");
+                    }
+                    if name == "table" {
+                        width = None;
+                    }
                     shown.columns = shown.columns.max(cells);
                     if !INLINE.contains(&name) {
                         shown.texts.push((name.to_owned(), std::mem::take(&mut text)));
@@ -239,6 +249,12 @@ fn nothing_empty_is_shown() {
     assert_eq!(
         parse(&Document::default().table(empty_row).to_rich_html(TimeMarkup::Text)).of("td"),
         ["", "x"]
+    );
+    let blank = Document::default().list(List::of([plain(" ")]));
+    let nothing = Document::default().details(plain("s"), empty).details(plain(" "), blank);
+    assert_eq!(
+        nothing.to_rich_html(TimeMarkup::Text),
+        "<p>s</p><details><summary>–</summary><ul><li>–</li></ul></details>"
     );
 }
 
