@@ -77,6 +77,17 @@ pub struct Reply {
     pub file: Option<File>,
 }
 
+/// The card of a device that a person can send in any chat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InlineCard {
+    /// What it is about; on one line, like the description.
+    pub title: String,
+    /// What the person sees below the title.
+    pub description: String,
+    /// The card, without buttons.
+    pub card: Reply,
+}
+
 /// A file attached to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum File {

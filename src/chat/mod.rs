@@ -35,7 +35,7 @@ use crate::text::Text;
 pub use access::{AccessControl, BoxFuture};
 pub use button::{Button, ButtonAction, ButtonStyle};
 pub use message::{
-    Asker, ButtonPress, File, PressReply, Progress, ProgressStep, Reply, ReplyKind, UserMessage,
+    Asker, ButtonPress, File, InlineCard, PressReply, Progress, ProgressStep, Reply, ReplyKind, UserMessage,
 };
 use model::document::DOCUMENT_LIMIT;
 pub use model::read_limiter::DocumentPermit;

@@ -50,6 +50,14 @@ const RESPONSE_LIMIT: usize = 8 << 20;
 pub(super) const UPDATES: [AllowedUpdate; 3] =
     [AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember];
 
+/// As [`UPDATES`], if inline mode is on.
+pub(super) const UPDATES_WITH_INLINE: [AllowedUpdate; 4] = [
+    AllowedUpdate::Message,
+    AllowedUpdate::CallbackQuery,
+    AllowedUpdate::InlineQuery,
+    AllowedUpdate::MyChatMember,
+];
+
 /// The part of a sent `Message` that is read. Ignoring the rest keeps an unknown form from looking like a failure,
 /// which would send the message again.
 #[derive(Default, Deserialize)]
@@ -161,11 +169,16 @@ impl Api {
         self.upload(upload).await
     }
 
-    /// The updates from `offset` on, as soon as there are any; none after `timeout`. One that cannot be read hides no
-    /// other.
-    pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, RequestError> {
+    /// The updates of these kinds from `offset` on, as soon as there are any; none after `timeout`. One that cannot be
+    /// read hides no other.
+    pub(super) async fn updates(
+        &self,
+        kinds: &[AllowedUpdate],
+        offset: i32,
+        timeout: Duration,
+    ) -> Result<Vec<Update>, RequestError> {
         let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
-        let payload = GetUpdates::new().offset(offset).timeout(seconds).allowed_updates(UPDATES);
+        let payload = GetUpdates::new().offset(offset).timeout(seconds).allowed_updates(kinds.to_vec());
         let request = json_request(&self.polling_bot, &payload)?;
         self.measure(GetUpdates::NAME, request, parse_updates).await
     }

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use store::event::{ChatId, Person};
 use store::recorder::RecorderHandle;
 use teloxide::payloads::AnswerCallbackQuery;
-use teloxide::types::CallbackQueryId;
+use teloxide::types::{AllowedUpdate, CallbackQueryId};
 use tracing::{debug, info, warn};
 
 use super::access::Access;
-use super::api::Api;
+use super::api::{Api, UPDATES, UPDATES_WITH_INLINE};
 use super::chat_queue::{ChatQueues, Ticket};
 use super::handled_updates::HandledUpdates;
 use super::incoming::{BotIdentity, IncomingMessage, bare_code};
+use super::inline_queries::InlineQueries;
 use super::outgoing::Destination;
 use super::pending_question::PendingQuestions;
 use super::progress_indicator::with_progress;
@@ -23,7 +24,7 @@ use super::request_error::REMOVED;
 use super::sender::Sender;
 use super::slow_presses::{Repeated, RunningPress, SlowPresses};
 use super::update::{
-    CallbackQuery, Chat as TelegramChat, ChatMemberUpdated, Message, Update, UpdateKind, User,
+    CallbackQuery, Chat as TelegramChat, ChatMemberUpdated, InlineQuery, Message, Update, UpdateKind, User,
 };
 use crate::chat::commands::{self, Request};
 use crate::chat::{ButtonPress, Chat, File, PressReply, Reply, UserMessage, views};
@@ -64,6 +65,7 @@ pub(super) struct Handler {
     handled: HandledUpdates,
     slow_presses: Arc<SlowPresses>,
     questions: PendingQuestions,
+    inline_queries: InlineQueries,
     stranger_log: RateLimiter,
     stranger_hints: RateLimiter,
     text_only_hints: RateLimiter,
@@ -89,31 +91,43 @@ impl Handler {
             handled: HandledUpdates::default(),
             slow_presses: Arc::default(),
             questions: PendingQuestions::default(),
+            inline_queries: InlineQueries::default(),
             stranger_log: RateLimiter::new(STRANGER_INTERVAL, STRANGER_LOG_LIMIT),
             stranger_hints: RateLimiter::new(STRANGER_INTERVAL, STRANGER_HINT_LIMIT),
             text_only_hints: RateLimiter::new(TEXT_ONLY_INTERVAL, TEXT_ONLY_LIMIT),
         })
     }
 
+    /// The kinds of updates to request.
+    pub(super) fn requested_updates(&self) -> &'static [AllowedUpdate] {
+        if self.bot.has_inline_mode { &UPDATES_WITH_INLINE } else { &UPDATES }
+    }
+
     /// Queues an update behind the earlier ones of its chat, at once. The returned future handles it: when that ends,
-    /// the update's change is on disk and its reply was sent or dropped.
+    /// the update's change is on disk and its reply was sent or dropped. An inline query waits for nothing.
     pub(super) fn handle(self: &Arc<Self>, update: Update) -> impl Future<Output = ()> + Send + use<> {
         // Strangers share a queue: if several send the same code, the first one gets access.
         let served = chat_of(&update.kind).filter(|chat| self.sender.has_access(*chat));
         // A repeated press waits for nothing, least of all for the one that it repeats.
-        let begun = self.begin_slow_press(served, &update);
-        let begun = begun.map(|running| (running, self.queues.take_ticket(served)));
+        let turn = match (&update.kind, self.begin_slow_press(served, &update)) {
+            (UpdateKind::InlineQuery(_), _) => Turn::None,
+            (_, Ok(running)) => Turn::Own(running, self.queues.take_ticket(served)),
+            (_, Err(repeated)) => Turn::Repeated(repeated),
+        };
         let handler = Arc::clone(self);
         async move {
             let (id, kind, handled) = (update.id, update.kind, &handler.handled);
-            match begun {
-                Ok((_running, mut ticket)) => {
+            match (turn, kind) {
+                // It changes nothing, so it may be answered again. It is not remembered: strangers can send any number.
+                (_, UpdateKind::InlineQuery(query)) => handler.answer_inline(&query).await,
+                (Turn::Own(_running, mut ticket), kind) => {
                     ticket.wait_for_turn().await;
                     handled.handle_once(id, || handler.dispatch(kind, id, &ticket)).await;
                 }
-                Err(repeated) => {
+                (Turn::Repeated(repeated), kind) => {
                     handled.handle_once(id, || handler.answer_repeated(kind, repeated)).await;
                 }
+                (Turn::None, _) => {}
             }
         }
     }
@@ -132,6 +146,17 @@ impl Handler {
         self.slow_presses.begin((chat, message.id.0), data, update.id, Instant::now())
     }
 
+    /// Answers an inline query. The person's private chat decides about access: a group's access is for the group.
+    async fn answer_inline(&self, query: &InlineQuery) {
+        if !self.bot.has_inline_mode || query.from.is_bot {
+            return debug!(person = query.from.id, "ignored an inline query");
+        }
+        let person = ChatId(query.from.id);
+        let has_access = person.0 > 0 && self.sender.has_access(person);
+        let server = (&self.api, self.sender.times());
+        self.inline_queries.answer(query, has_access, &self.chat, server).await;
+    }
+
     /// Answers a press that is not carried out, since it repeats another.
     async fn answer_repeated(&self, update: UpdateKind, repeated: Repeated) {
         let UpdateKind::CallbackQuery(query) = update else { return };
@@ -146,6 +171,7 @@ impl Handler {
         match update {
             UpdateKind::Message(message) => self.handle_message(&message, number, ticket).await,
             UpdateKind::CallbackQuery(query) => self.handle_press(&query, number, ticket).await,
+            UpdateKind::InlineQuery(query) => self.answer_inline(&query).await,
             UpdateKind::MyChatMember(change) => self.handle_membership(&change, number).await,
             UpdateKind::Other { name, chat } => match chat {
                 Some(chat) if !self.sender.has_access(chat) => self.log_stranger(chat),
@@ -364,11 +390,22 @@ impl Handler {
     }
 }
 
+/// When an update is handled.
+enum Turn {
+    /// After the earlier ones of its chat; perhaps as a press that takes long.
+    Own(Option<RunningPress>, Ticket),
+    /// At once, since it repeats a press.
+    Repeated(Repeated),
+    /// At once.
+    None,
+}
+
 /// The chat in whose queue an update belongs.
 fn chat_of(update: &UpdateKind) -> Option<ChatId> {
     match update {
         UpdateKind::Message(message) => Some(message.chat.id),
         UpdateKind::CallbackQuery(query) => query.message.as_ref().map(|message| message.chat.id),
+        UpdateKind::InlineQuery(_) => None,
         UpdateKind::MyChatMember(change) => Some(change.chat.id),
         UpdateKind::Other { chat, .. } => *chat,
     }

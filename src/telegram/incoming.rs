@@ -2,7 +2,8 @@
 //!
 //! In a private chat every message is. In a group people talk to each other: the bot takes its own commands, messages
 //! that mention it, and replies to its messages, and ignores the rest (compare Bot API, "Privacy mode"). It ignores
-//! messages of other bots and forwarded messages: neither is a request of the sender's own.
+//! messages of other bots, forwarded messages, and cards that somebody sent in inline mode: none is a request of the
+//! sender's own.
 
 use teloxide::types::UserId;
 
@@ -15,6 +16,8 @@ pub(super) struct BotIdentity {
     pub(super) id: UserId,
     /// Without the `@`.
     pub(super) username: String,
+    /// Whether it gets inline queries: a switch of @BotFather's.
+    pub(super) has_inline_mode: bool,
 }
 
 /// A message as the bot understands it.
@@ -42,7 +45,8 @@ impl BotIdentity {
         // Anonymous admins and channels write through a bot of Telegram's; those messages have a `sender_chat`.
         let is_from_bot =
             message.from.as_ref().is_some_and(|from| from.is_bot) && message.sender_chat.is_none();
-        if is_from_bot || message.is_automatic_forward {
+        let is_inline = message.via_bot.and_then(|id| u64::try_from(id).ok()) == Some(self.id.0);
+        if is_from_bot || is_inline || message.is_automatic_forward {
             return IncomingMessage::Ignored;
         }
         let is_private = message.chat.is_private;
@@ -144,7 +148,7 @@ mod tests {
         for (name, value) in fields.as_object().unwrap() {
             message[name] = value.clone();
         }
-        let bot = BotIdentity { id: UserId(99), username: "Watch_Bot".to_owned() };
+        let bot = BotIdentity { id: UserId(99), username: "Watch_Bot".to_owned(), has_inline_mode: true };
         match Update::from_value(&json!({"update_id": 1, "message": message})).unwrap().kind {
             UpdateKind::Message(message) => bot.classify(&message),
             other => panic!("{other:?}"),
@@ -229,6 +233,20 @@ mod tests {
             "type": "hidden_user", "sender_user_name": "Bob", "date": 1_500_000_000}});
         assert_eq!(classified(1, forwarded.clone()), IncomingMessage::Forwarded);
         assert_eq!(classified(-100, forwarded), IncomingMessage::Ignored);
+    }
+
+    #[test]
+    fn ignores_cards_that_were_sent_through_it() {
+        let via = |id: i64| {
+            let bot = json!({"id": id, "is_bot": true, "first_name": "Bot"});
+            json!({"text": "/status", "via_bot": bot})
+        };
+        for chat in [1, -100] {
+            assert_eq!(classified(chat, via(99)), IncomingMessage::Ignored);
+            assert_eq!(classified(chat, via(98)), text_message("/status"));
+        }
+        let rich = json!({"rich_message": {}, "via_bot": {"id": 99, "is_bot": true, "first_name": "Bot"}});
+        assert_eq!(classified(1, rich), IncomingMessage::Ignored);
     }
 
     #[test]

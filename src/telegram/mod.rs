@@ -33,6 +33,7 @@ mod handled_updates;
 mod handler;
 mod incident_state;
 mod incoming;
+mod inline_queries;
 mod keyboard;
 mod metrics;
 mod notifier;
@@ -148,7 +149,11 @@ async fn serve(
     info!(event = "telegram_connected", bot = %me.username(), "connected to Telegram");
     let access =
         Access::new(api.clone(), sender.clone(), recorder.clone(), &settings, chat.zone(), me.username());
-    let bot = BotIdentity { id: me.id, username: me.username().to_owned() };
+    let bot = BotIdentity {
+        id: me.id,
+        username: me.username().to_owned(),
+        has_inline_mode: me.supports_inline_queries,
+    };
     let (problems, ownership) = (chat.telegram_problems(), chat.ownership());
     let handler = Handler::new(bot, api.clone(), sender.clone(), access.clone(), chat, recorder.clone());
     let owners = access.all_owners();

@@ -107,8 +107,8 @@ impl Payload for EditRichMessage {
 }
 
 /// The content of a rich message (Bot API, `InputRichMessage`).
-#[derive(Serialize)]
-struct InputRichMessage {
+#[derive(Debug, Serialize)]
+pub(super) struct InputRichMessage {
     html: String,
     /// No SSID becomes a link, a mention or a command.
     skip_entity_detection: bool,
@@ -205,6 +205,53 @@ impl<'a> OutgoingMessage<'a> {
     fn reply_parameters(&self) -> Option<ReplyParameters> {
         let answered = self.destination.reply_to.filter(|_| self.reply.asks_for.is_some())?;
         Some(ReplyParameters::new(answered).allow_sending_without_reply())
+    }
+}
+
+/// What somebody sends who chooses a card of an inline answer (Bot API, `InputMessageContent`).
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum InlineContent {
+    /// Bot API, `InputRichMessageContent`.
+    Rich { rich_message: InputRichMessage },
+    /// Bot API, `InputTextMessageContent`.
+    Text { message_text: String, parse_mode: ParseMode, link_preview_options: LinkPreviewOptions },
+}
+
+impl InlineContent {
+    /// The reply without its buttons.
+    pub(super) fn new(reply: &Reply, form: MessageForm) -> Self {
+        match reply.document.as_ref().filter(|_| form.is_rich) {
+            Some(document) => Self::Rich { rich_message: InputRichMessage::new(document, form) },
+            None => Self::Text {
+                message_text: html_of_length(&reply.text, form),
+                parse_mode: ParseMode::Html,
+                link_preview_options: no_preview(),
+            },
+        }
+    }
+
+    /// The length of the content in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Rich { rich_message } => rich_message.html.len(),
+            Self::Text { message_text, .. } => message_text.len(),
+        }
+    }
+}
+
+/// The text in HTML that has itself at most [`MESSAGE_LIMIT`] UTF-16 code units: of an inline message, the Bot API does not
+/// say that its length counts without tags.
+fn html_of_length(text: &Text, form: MessageForm) -> String {
+    let mut limit = MESSAGE_LIMIT;
+    loop {
+        let html = html(text, limit, form);
+        let length = html.encode_utf16().count();
+        if length <= MESSAGE_LIMIT || limit == 0 {
+            return html;
+        }
+        // In proportion, since each character may become several.
+        limit = (limit * MESSAGE_LIMIT / length).min(limit - 1);
     }
 }
 
@@ -374,6 +421,17 @@ mod tests {
             }
         }
         assert_eq!(caption(&Text::default(), FORM), None);
+    }
+
+    #[test]
+    fn an_inline_text_is_short_enough_with_its_tags() {
+        for name in ["<&>".repeat(4000), "x".repeat(5000), "👻".repeat(3000)] {
+            let html = html_of_length(&Text::default().code(&name), FORM);
+            let length = html.encode_utf16().count();
+            assert!((MESSAGE_LIMIT / 2..=MESSAGE_LIMIT).contains(&length), "{length}");
+            assert!(html.starts_with("<code>") && html.ends_with("…</code>"));
+        }
+        assert_eq!(html_of_length(&Text::plain("a"), FORM), "a");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use teloxide::payloads::DeleteWebhook;
+use teloxide::types::AllowedUpdate;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -50,7 +51,9 @@ pub(super) async fn run(
     // The next start must not get the updates that were just handled.
     let offset = updates.offset();
     if offset != 0 {
-        let _ = tokio::time::timeout(ACKNOWLEDGE_TIMEOUT, api.updates(offset, Duration::ZERO)).await;
+        let _ =
+            tokio::time::timeout(ACKNOWLEDGE_TIMEOUT, api.updates(updates.kinds(), offset, Duration::ZERO))
+                .await;
     }
     Ok(())
 }
@@ -64,8 +67,9 @@ async fn poll(
     let mut backoff = Backoff::for_updates();
     let mut conflicts = Conflicts::new();
     loop {
+        let offset = updates.offset();
         let outcome = tokio::select! {
-            outcome = api.updates(updates.offset(), POLL_TIMEOUT) => outcome,
+            outcome = api.updates(updates.kinds(), offset, POLL_TIMEOUT) => outcome,
             () = stop.cancelled() => return,
         };
         let error = match outcome {
@@ -170,6 +174,11 @@ struct UpdatesInProgress {
 impl UpdatesInProgress {
     fn new(handler: Arc<Handler>) -> Self {
         Self { handler, tasks: JoinSet::new(), task_ids: BTreeMap::new(), offset: 0 }
+    }
+
+    /// The kinds of updates to request.
+    fn kinds(&self) -> &'static [AllowedUpdate] {
+        self.handler.requested_updates()
     }
 
     /// Starts to handle those of `updates` that are new, in order.

@@ -188,7 +188,7 @@ impl Sender {
 
     /// How times are written now. While nobody knows what time it is, ages on the readers' devices, whose clocks are right,
     /// would be wrong.
-    fn times(&self) -> TimeMarkup {
+    pub(super) fn times(&self) -> TimeMarkup {
         match self.recorder.clock_doubt() {
             Some(ClockDoubt { is_estimate: true, .. }) => TimeMarkup::Text,
             _ => TimeMarkup::entities_at(self.recorder.now()),

@@ -71,8 +71,8 @@ impl MessageForm {
             let form = Self { has_copy_text_buttons: false, ..self };
             return Some((form, Refused::Lacking(ServerFeature::CopyTextButtons)));
         }
-        // An edit: the server sees only that there is no text.
-        let is_unknown_field = is_about(&["message text is empty"]);
+        // An edit or a card: the server sees only that there is no text.
+        let is_unknown_field = is_about(&["text", "is empty"]) || is_about(&["content", "not specified"]);
         (self.is_rich && error.may_be_about_content()).then(|| {
             let refused = if is_unknown_field { Refused::MaybeRich } else { Refused::Content };
             (Self { is_rich: false, ..self }, refused)

@@ -19,11 +19,11 @@ use super::delivery_schedule::Devices;
 
 /// The size of a bucket.
 #[derive(Debug, Clone, Copy)]
-struct Limit {
+pub(super) struct Limit {
     /// Tokens in a full bucket: messages that may go out at once.
-    capacity: u32,
+    pub(super) capacity: u32,
     /// The time in which one token is refilled.
-    refill: Duration,
+    pub(super) refill: Duration,
 }
 
 /// All replies: at most 17 within a second, the capacity of 4 and 1 s / 80 ms = 12.5 refilled, rounded up.
@@ -55,14 +55,15 @@ const CHAT_LIMIT: usize = 256;
 
 /// The tokens of one limit. Tokens may be taken in advance; then the bucket is in debt.
 #[derive(Debug, Clone, Copy)]
-struct TokenBucket {
+pub(super) struct TokenBucket {
     limit: Limit,
     /// When the bucket will be full; each token taken moves it back.
     full_at: Instant,
 }
 
 impl TokenBucket {
-    fn new(limit: Limit, now: Instant) -> Self {
+    /// A full bucket.
+    pub(super) fn new(limit: Limit, now: Instant) -> Self {
         Self { limit, full_at: now }
     }
 
@@ -74,6 +75,20 @@ impl TokenBucket {
 
     fn take(&mut self, now: Instant) {
         self.full_at = self.full_at.max(now) + self.limit.refill;
+    }
+
+    /// Takes a token if there is one.
+    pub(super) fn try_take(&mut self, now: Instant) -> bool {
+        let is_there = self.available_at(0, now) <= now;
+        if is_there {
+            self.take(now);
+        }
+        is_there
+    }
+
+    /// Whether it is as full as a new one.
+    pub(super) fn is_full(&self, now: Instant) -> bool {
+        self.full_at <= now
     }
 }
 

@@ -78,6 +78,7 @@ pub(super) struct Update {
 pub(super) enum UpdateKind {
     Message(Box<Message>),
     CallbackQuery(Box<CallbackQuery>),
+    InlineQuery(Box<InlineQuery>),
     MyChatMember(ChatMemberUpdated),
     /// A kind that the bot does not use, or one of its kinds without the part that it is about.
     Other {
@@ -108,6 +109,8 @@ pub(super) struct Message {
     pub(super) is_automatic_forward: bool,
     /// Nobody wrote it.
     pub(super) is_service: bool,
+    /// The account of the bot through which it was sent.
+    pub(super) via_bot: Option<i64>,
     /// It replies to something.
     pub(super) is_reply: bool,
     /// The message of this chat that it replies to.
@@ -154,6 +157,15 @@ pub(super) struct CallbackQuery {
     /// Whether the bot can still see and edit that message (Bot API, `InaccessibleMessage`).
     pub(super) is_accessible: bool,
     pub(super) data: Option<String>,
+}
+
+/// What somebody typed behind the bot's name in any chat (Bot API, `InlineQuery`).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct InlineQuery {
+    /// What an answer names.
+    pub(super) id: String,
+    pub(super) from: User,
+    pub(super) query: String,
 }
 
 /// A change of the bot's own membership (Bot API, `ChatMemberUpdated`).
@@ -208,6 +220,7 @@ impl Update {
             Some(match name.as_str() {
                 "message" => UpdateKind::Message(Box::new(Message::from_value(content)?)),
                 "callback_query" => UpdateKind::CallbackQuery(Box::new(CallbackQuery::from_value(content))),
+                "inline_query" => UpdateKind::InlineQuery(Box::new(InlineQuery::from_value(content)?)),
                 "my_chat_member" => UpdateKind::MyChatMember(ChatMemberUpdated::from_value(content)?),
                 _ => return None,
             })
@@ -247,6 +260,7 @@ impl Message {
             is_forwarded: has("forward_origin") || has("forward_date"),
             is_automatic_forward: flag("is_automatic_forward"),
             is_service: value.as_object().is_some_and(|fields| fields.keys().any(|name| is_service(name))),
+            via_bot: value.get("via_bot").and_then(|bot| bot.get("id")).and_then(Value::as_i64),
             is_reply: has("reply_to_message") || has("external_reply") || has("reply_to_story"),
             replies_to: value.get("reply_to_message").map(|replied| RepliedMessage {
                 from: replied.get("from").and_then(|from| from.get("id")).and_then(Value::as_i64),
@@ -297,6 +311,13 @@ impl CallbackQuery {
     }
 }
 
+impl InlineQuery {
+    fn from_value(value: &Value) -> Option<Self> {
+        let query = text(value, "query").unwrap_or_default();
+        Some(Self { id: text(value, "id")?, from: User::in_field(value, "from")?, query })
+    }
+}
+
 impl ChatMemberUpdated {
     fn from_value(value: &Value) -> Option<Self> {
         let chat = Chat::in_field(value, "chat")?;
@@ -339,6 +360,8 @@ struct UsedParts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     callback_query: Option<UsedQuery>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    inline_query: Option<UsedInlineQuery>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     my_chat_member: Option<Value>,
 }
 
@@ -356,6 +379,7 @@ struct UsedMessage {
     text: Value,
     caption: Value,
     is_automatic_forward: Value,
+    via_bot: Value,
     #[serde(serialize_with = "presence")]
     forward_origin: Option<IgnoredAny>,
     #[serde(serialize_with = "presence")]
@@ -379,6 +403,14 @@ struct UsedQuery {
     from: Value,
     message: UsedMessage,
     data: Value,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct UsedInlineQuery {
+    id: Value,
+    from: Value,
+    query: Value,
 }
 
 /// Whether there was something.

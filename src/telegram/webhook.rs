@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 use url::Url;
 
 use super::TelegramError;
-use super::api::{Api, UPDATES};
+use super::api::Api;
 use super::handler::Handler;
 use super::update::Update;
 use crate::config::{Secret, Tls, Webhook};
@@ -93,6 +93,7 @@ pub(super) async fn run(
         None => random_secret()?,
     };
     let url = public_url(webhook, token);
+    let updates = handler.requested_updates().to_vec();
     let endpoint = Arc::new(Endpoint {
         // A proxy may or may not strip the path of the public address.
         path_digests: [path(token).as_str(), url.path()].map(|path| Sha256::digest(path).into()),
@@ -108,7 +109,7 @@ pub(super) async fn run(
     let server =
         http::serve(listener, &webhook.reserved_networks, certificate.as_ref(), router, stop.clone());
     let registration = async {
-        let request = SetWebhook::new(url).secret_token(secret).allowed_updates(UPDATES);
+        let request = SetWebhook::new(url).secret_token(secret).allowed_updates(updates);
         // Without a certificate, this also makes Telegram forget an earlier one.
         let pem = certificate.as_ref().map(Certificate::to_pem);
         let outcome = api.set_webhook_until_accepted(&request, pem.as_deref(), stop).await;

@@ -30,6 +30,7 @@ mod group;
 mod group_roles;
 mod hostile_texts;
 mod impossible_times;
+mod inline_mode;
 mod kill;
 mod layering;
 mod live_capture;

@@ -7,11 +7,11 @@ use store::event::ChatId;
 
 use super::subscriptions::WatchedNetworks;
 use crate::chat::model::chart::ChartPeriod;
-use crate::chat::model::lookup::look_up;
+use crate::chat::model::lookup::{LookupResult, look_up, matching_devices};
 use crate::chat::model::pagination::{self, ListBy, SortOrder};
 use crate::chat::model::strangers;
 use crate::chat::model::time_range::TimeRange;
-use crate::chat::{Chat, Reply, views};
+use crate::chat::{Chat, InlineCard, Reply, views};
 
 impl Chat {
     pub(in crate::chat) fn look_up(&self, chat: ChatId, query: &str) -> Reply {
@@ -23,6 +23,26 @@ impl Chat {
                 ..views::device_reply(&found, self.recorder.now(), self.zone)
             }
         })
+    }
+
+    /// The cards of the devices that `query` means, at most `limit`; without a query, those that were seen last. They are
+    /// for somebody who has access.
+    pub fn inline_cards(&self, query: &str, limit: usize) -> Vec<InlineCard> {
+        let query = query.trim();
+        let reports = match query.is_empty() {
+            false => matching_devices(&self.recorder.state(), query, limit),
+            true => {
+                let order = SortOrder::Newest;
+                let newest = pagination::devices(&self.recorder, ListBy::Device, order, None, 0);
+                let addresses: Vec<String> =
+                    newest.page.entries.iter().map(|entry| entry.address.to_string()).collect();
+                let state = self.recorder.state();
+                let found = addresses.iter().map(|address| look_up(&state, address));
+                found.filter_map(LookupResult::into_device).take(limit).collect()
+            }
+        };
+        let now = self.recorder.now();
+        reports.into_iter().map(|report| views::inline_card(report, now, self.zone)).collect()
     }
 
     pub(in crate::chat) fn devices(&self, by: ListBy, page: u32) -> Reply {

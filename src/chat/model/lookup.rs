@@ -1,5 +1,7 @@
 //! Which device a query means, and what is known of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use dot11::{MacAddr, ShortSsid, Ssid};
 use serde::Serialize;
 use serde::ser::Serializer;
@@ -35,6 +37,13 @@ pub enum LookupResult {
         /// Similar names.
         near: Vec<String>,
     },
+}
+
+impl LookupResult {
+    /// The device, if it is one.
+    pub fn into_device(self) -> Option<Box<DeviceReport>> {
+        if let Self::Device(report) = self { Some(report) } else { None }
+    }
 }
 
 /// A device that a query names: an address, the random addresses of a phone, or all addresses that share a name.
@@ -148,10 +157,42 @@ impl DeviceReport {
 
 /// Finds the device that `query` names: an address, a phone, a name, or an unambiguous part of one.
 pub fn look_up(state: &State, query: &str) -> LookupResult {
-    let found = match which_device(state, query) {
-        Ok(found) => found,
-        Err(result) => return result,
-    };
+    match which_device(state, query) {
+        Ok(found) => report(state, query, found),
+        Err(result) => result,
+    }
+}
+
+/// The devices that were seen and whose names contain `query`, at most `limit`, last seen first. Before them comes the one
+/// that `query` names, if it names one.
+pub fn matching_devices(state: &State, query: &str, limit: usize) -> Vec<Box<DeviceReport>> {
+    let wanted = fold_case(query);
+    let addresses = state.names().iter().map(|(address, name)| (name, DeviceKey::Address(address)));
+    let phones = state.grouping().groups();
+    let phones = phones.filter_map(|(id, phone)| Some((phone.name.as_deref()?, DeviceKey::Phone(id))));
+    let mut seen: BTreeMap<String, (Timestamp, &str)> = BTreeMap::new();
+    for (name, device) in addresses.chain(phones) {
+        let folded = fold_case(name);
+        if folded.contains(&wanted)
+            && let Some((_, last)) = state.last_seen(&device)
+        {
+            let newest = seen.entry(folded).or_insert((last, name));
+            newest.0 = newest.0.max(last);
+        }
+    }
+    let mut names: Vec<(Timestamp, &str)> = seen.into_values().collect();
+    names.sort_unstable_by(|one, other| other.cmp(one));
+    let named = which_device(state, query).ok();
+    // Finding a name's addresses takes a while, so it is not done for more than are needed.
+    let with_part = names.into_iter().take(limit).map(|(_, name)| FoundDevice::of_name(state, name));
+    let mut known = BTreeSet::new();
+    let found = named.into_iter().chain(with_part);
+    let new = found.filter(|found| found.key().is_some_and(|key| known.insert(key)));
+    new.filter_map(|found| report(state, query, found).into_device()).take(limit).collect()
+}
+
+/// What is known of a device, which `query` names.
+fn report(state: &State, query: &str, found: FoundDevice) -> LookupResult {
     let phone = found.only_phone(state).and_then(|phone| phone_report(state, phone));
     let FoundDevice { name, phones, addresses } = found;
     let statistics = addresses.iter().filter_map(|address| state.device(*address));

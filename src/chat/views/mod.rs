@@ -14,6 +14,7 @@ mod card;
 pub(in crate::chat) mod doorbell;
 mod help;
 mod history;
+mod inline;
 mod lists;
 pub(in crate::chat) mod maintenance;
 mod names;
@@ -39,6 +40,7 @@ pub(super) use history::{
     READING_BROKEN_OFF, chart, chart_buttons, chart_labels, chart_subtitle, exported_networks,
     exported_probes, log_unreadable, probes, reading, waiting_to_read,
 };
+pub(super) use inline::inline_card;
 pub(super) use lists::{devices, nearby, networks, requesters, top};
 pub(super) use names::{
     NAME_FIELD, asked_to_name, had_no_name, name_question, name_refused, named, named_by_configuration,

@@ -44,11 +44,15 @@ impl Testbed {
         mode: Mode,
         change: impl FnOnce(Config) -> Config,
     ) -> Option<Self> {
+        Self::start_with(BotApi::start_version(version), mode, change)
+    }
+
+    /// As [`Self::start`], with this Bot API server. `None` after a skip was reported.
+    pub fn start_with(api: BotApi, mode: Mode, change: impl FnOnce(Config) -> Config) -> Option<Self> {
         if !require::tap_allowed() {
             return None;
         }
         let radio = TapRadio::unique("pwbot").unwrap();
-        let api = BotApi::start_version(version);
         let config = Config::new(&api).sources(&[radio.name()]);
         let config = if mode == Mode::Polling { config.polling() } else { config };
         let service = Service::start_with(&api, change(config));
