@@ -99,7 +99,9 @@ impl ServiceError {
     /// What the reader can do about it, if the error does not say so itself.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::NoSource => Some("set capture.sources, for example to [\"mon0\"]"),
+            Self::NoSource => {
+                Some("run sudo probewatch setup, or set capture.sources, for example to [\"mon0\"]")
+            }
             Self::Telegram(error) => error.remedy(),
             Self::Recorder(error) => error.remedy(),
             _ => None,

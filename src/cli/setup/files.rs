@@ -139,7 +139,7 @@ impl Root {
         let Some(folder) = self.open_folder(folder)? else {
             return Err(failed("write", path, Errno::NOENT));
         };
-        let temporary = format!(".{name}.probewatch-setup");
+        let temporary = temporary_name(name);
         // What an interrupted setup left.
         let _ = unlinkat(&folder, &temporary, AtFlags::empty());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -158,11 +158,21 @@ impl Root {
     pub(super) fn remove(&self, path: &str) -> Result<(), FileError> {
         let (folder, name) = split(path);
         let Some(folder) = self.open_folder(folder)? else { return Ok(()) };
+        let _ = unlinkat(&folder, temporary_name(name), AtFlags::empty());
         match unlinkat(&folder, name, AtFlags::empty()) {
             Ok(()) => fsync(&folder).map_err(|error| failed("remove", path, error)),
             Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(failed("remove", path, error)),
         }
+    }
+
+    /// Removes what an interrupted write of the file left beside it.
+    pub(super) fn remove_leftover(&self, path: &str) -> Result<(), FileError> {
+        let (folder, name) = split(path);
+        if let Some(folder) = self.open_folder(folder)? {
+            let _ = unlinkat(&folder, temporary_name(name), AtFlags::empty());
+        }
+        Ok(())
     }
 
     /// The folders on the way to the file that do not exist, outermost first.
@@ -257,6 +267,11 @@ fn fill(file: OwnedFd, new: &Found) -> io::Result<()> {
     }
     fchmod(&file, Mode::from_raw_mode(new.mode))?;
     file.sync_all()
+}
+
+/// The name under which a file is written before it gets its own.
+fn temporary_name(name: &str) -> String {
+    format!(".{name}.probewatch-setup")
 }
 
 /// The folder and the name in it.

@@ -7,6 +7,7 @@
 //! - The token is never an argument, never shown, and only in files that only root reads.
 
 mod adapters;
+mod args;
 mod changes;
 mod dialogue;
 mod error;
@@ -19,12 +20,12 @@ mod service;
 mod token;
 mod undo;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use capture::monitor::{self, NetworkDaemon};
 use chrono_tz::Tz;
-use clap::Args;
 use rustix::process::geteuid;
 
 use super::error::CliError;
@@ -32,6 +33,7 @@ use super::keep_out_of_core_dumps;
 use crate::config::{Edits, Secret, TokenPlace, ZoneOrigin, edit, zone_named, zone_of_machine};
 use crate::status::OwnershipState;
 use adapters::Adapter;
+pub(in crate::cli) use args::SetupArgs;
 use changes::{Action, CONFIG, Machine, TOKEN, UNIT};
 use dialogue::Dialogue;
 pub(in crate::cli) use error::SetupError;
@@ -49,36 +51,10 @@ const STEPS: usize = 8;
 /// How many names `probe0`, `probe1` and so on are tried.
 const NAMES: usize = 100;
 
-#[derive(Args)]
-pub(super) struct SetupArgs {
-    /// Revert what setup did
-    #[arg(long, conflicts_with_all = ["adapter", "token_file", "time_zone"])]
-    undo: bool,
-    /// Ask nothing: answer each question with what setup suggests
-    #[arg(short, long)]
-    yes: bool,
-    /// Say what would be done, and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// The adapter that is to listen, by name or address
-    #[arg(long, value_name = "NAME")]
-    adapter: Option<String>,
-    /// A file with the bot's token, or - for standard input (every user can see the arguments of a program)
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// The time zone in which times are shown, such as Europe/Berlin
-    #[arg(long, value_name = "ZONE")]
-    time_zone: Option<String>,
-    /// How long to wait for the first frame, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, overrides_with = "wait", value_parser = clap::value_parser!(u64).range(..=3600))]
-    wait: u64,
-    /// The folder that stands for `/`, for tests
-    #[arg(long, hide = true, default_value = "/")]
-    root: PathBuf,
-    /// A file with a list of adapters that stands for those of the machine, for tests
-    #[arg(long, hide = true)]
-    adapters: Option<PathBuf>,
-}
+/// How long NetworkManager may take to let go of the adapter.
+const RELEASE_LIMIT: Duration = Duration::from_secs(10);
+
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, CliError> {
     keep_out_of_core_dumps();
@@ -341,7 +317,35 @@ impl Setup<'_> {
         if machine.is_active(&unit) || machine.is_enabled(&unit) {
             actions.push(Action::Stop { unit });
         }
-        self.machine.carry_out(actions, "no program that setup knows takes the adapter").map(drop)
+        if adapter.has_default_route {
+            self.say(
+                "  ! It is a way to the internet now. That connection ends, and so does a session over it.",
+            )?;
+        }
+        let has_actions = !actions.is_empty();
+        let is_done = self.machine.carry_out(actions, "no program that setup knows takes the adapter")?;
+        if has_actions && is_done && !self.args.dry_run { self.wait_until_released(adapter) } else { Ok(()) }
+    }
+
+    /// Waits until NetworkManager has let go of the adapter, so that it does not bring it up again meanwhile.
+    fn wait_until_released(&self, adapter: &Adapter) -> Result<(), SetupError> {
+        let root = self.machine.root.folder();
+        let is_held = || {
+            let daemon = monitor::daemon_using(root, &adapter.name, adapter.index);
+            daemon == Some(NetworkDaemon::NetworkManager)
+        };
+        let deadline = Instant::now() + RELEASE_LIMIT;
+        while is_held() {
+            if Instant::now() >= deadline {
+                return self.say(&format!(
+                    "  ! NetworkManager still uses {}: another of its files may say so. nmcli device set {0} managed \
+                     no takes it away until the next boot.",
+                    adapter.name
+                ));
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+        Ok(())
     }
 
     /// Gives the adapter its name; returns the name under which it is to be configured.
@@ -447,8 +451,10 @@ impl Setup<'_> {
             ))?;
             return Ok(false);
         }
-        programs::run("systemctl", &["daemon-reload"]);
-        if !programs::succeeds("systemctl", &["cat", UNIT]) {
+        if !self.args.dry_run {
+            programs::run("systemctl", &["daemon-reload"]);
+        }
+        if !self.args.dry_run && !programs::succeeds("systemctl", &["cat", UNIT]) {
             return Err(SetupError::Service {
                 problem: format!("systemd does not know {UNIT}"),
                 remedy: "install it: sudo make install in the source's folder, or the Debian package",

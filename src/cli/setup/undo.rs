@@ -147,6 +147,7 @@ fn restore(
         Ok(found) => found,
         Err(error) => return Ok(Outcome::Kept(error.to_string())),
     };
+    machine.root.remove_leftover(path)?;
     let before = before.map(Before::to_file).transpose()?;
     if found == before {
         return Ok(Outcome::NothingToDo);
