@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use probewatch::chat::commands::COMMANDS;
+use probewatch::status::ServerFeature;
 
 use crate::support::service::probewatch;
 
@@ -106,6 +107,22 @@ fn documents_exactly_the_subcommands_that_exist() {
         .filter(|name| name != "help")
         .collect();
     assert_eq!(rows(&page("docs/command-line.md"), "probewatch "), exist);
+}
+
+#[test]
+fn documents_since_which_version_telegram_has_what_an_older_server_lacks() {
+    let text = page("docs/telegram.md");
+    for (feature, field) in [
+        (ServerFeature::CopyTextButtons, "`copy_text`"),
+        (ServerFeature::Drafts, "`sendMessageDraft`"),
+        (ServerFeature::DateTimeEntities, "`tg-time`"),
+        (ServerFeature::RichMessages, "`sendRichMessage`"),
+    ] {
+        let row = text.lines().find(|line| line.starts_with("| ") && line.contains(field));
+        let row = row.unwrap_or_else(|| panic!("no row of {field}"));
+        let cells: Vec<&str> = row.split(" | ").collect();
+        assert_eq!(cells.get(2), Some(&feature.since()), "{row}");
+    }
 }
 
 /// The code spans of a page, without code blocks.

@@ -57,6 +57,7 @@ mod replay_vs_tshark;
 mod retention;
 mod rich_replies;
 mod sealing;
+mod server_changes;
 mod setup;
 mod slow_replies;
 mod snapshots;

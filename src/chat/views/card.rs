@@ -6,6 +6,7 @@ use dot11::{MacAddr, Ssid};
 use store::event::{ChatId, DeviceKey, Timestamp};
 use store::state::{HourHistogram, State};
 
+use super::card_part::{SHOWN_OPEN, open_or_details};
 use super::phones;
 use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
@@ -20,9 +21,6 @@ use crate::vendor::{self, Vendor};
 
 /// Addresses of a device that a card lists.
 const ADDRESSES_SHOWN: usize = 20;
-
-/// Addresses or networks that a card shows without a tap.
-pub(super) const SHOWN_OPEN: usize = 5;
 
 /// Devices to choose from.
 const MAX_CANDIDATE_BUTTONS: usize = 20;
@@ -273,14 +271,6 @@ fn networks(report: &DeviceReport) -> Document {
         table.row_as([network, Text::plain(count)], line)
     });
     open_or_details(summary, Document::default().table(table), is_long)
-}
-
-/// A part of a card below its summary; a long one is shown when the summary is tapped.
-pub(super) fn open_or_details(summary: Text, content: Document, is_long: bool) -> Document {
-    match is_long {
-        true => Document::default().details(summary, content),
-        false => Document::default().paragraph(summary).append(content),
-    }
 }
 
 /// A network that a device asked for by its Short SSID: a guess at its name, and the number of probes.

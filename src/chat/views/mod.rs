@@ -11,6 +11,7 @@
 pub mod access;
 pub mod alerts;
 mod card;
+mod card_part;
 pub(in crate::chat) mod doorbell;
 mod help;
 mod history;

@@ -7,7 +7,7 @@ use dot11::MacAddr;
 use store::event::{GroupId, GroupingMode, Timestamp};
 use store::state::{JoinReason, OUT_OF_RANGE};
 
-use super::card::{SHOWN_OPEN, open_or_details};
+use super::card_part::{SHOWN_OPEN, open_or_details};
 use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::phone::{PhoneReport, phone_label};

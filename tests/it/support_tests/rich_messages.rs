@@ -273,6 +273,10 @@ fn texts_are_searched_for_things_to_tap() {
     assert_eq!(detected("<code>@admin /start</code> <pre>#tag</pre> <a href=\"https://a.b\">c.com</a>"), []);
     assert_eq!(detected("x@y a/b 1/2 /a/b x#y a.b 02:00:00:00:00:01 10.1 &lt;/start&gt; 3.5 kB"), []);
     assert_eq!(sent("sendRichMessage", &rich("<p>@admin https://evil.example</p>")).detected, []);
+    let searched = |html: &str| json!({"chat_id": 1001, "rich_message": {"html": html}});
+    let commands = sent("sendRichMessage", &searched("<ul><li>/devices: all</li></ul>"));
+    assert_eq!(commands.detected, [found("bot_command", "/devices")]);
+    refused("sendRichMessage", searched("<p>/devices of @admin</p>"), "skip_entity_detection");
 }
 
 #[test]

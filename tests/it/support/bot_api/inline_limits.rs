@@ -87,9 +87,15 @@ pub fn rich_message(params: &Map<String, Value>, found: &mut Vec<String>) {
         (None, Some(_)) => found.push("this test server cannot read rich markdown".to_owned()),
         _ => found.push("rich_message: exactly one of html and markdown must be there".to_owned()),
     }
-    // The rule of this project: no name and no SSID turns into a link, a mention or a command.
+    // The rule of this project: no name and no SSID turns into a link, a mention or a command. Only a text of the bot's
+    // own, such as the list of commands, may be searched.
     if message["skip_entity_detection"] != true {
-        found.push("rich_message: skip_entity_detection is not true".to_owned());
+        let detected = limits::detected(params).unwrap_or_default();
+        let is_searched_for_commands = detected.iter().any(|found| found.kind == "bot_command");
+        if !is_searched_for_commands || detected.iter().any(|found| found.kind != "bot_command") {
+            found
+                .push(format!("rich_message: skip_entity_detection is not true, which detects {detected:?}"));
+        }
     }
 }
 

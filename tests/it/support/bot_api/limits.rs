@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::detection::{self, Detected};
 use super::html::{self, Formatted};
 use super::{inline_limits, rich_html, rich_plain};
 
@@ -108,6 +109,18 @@ pub fn read_formatted(params: &Map<String, Value>, field: &str, entities: &str) 
 pub fn rich_blocks(params: &Map<String, Value>) -> Result<Option<Vec<Value>>, String> {
     let html = params.get("rich_message").and_then(|message| message["html"].as_str());
     html.map(rich_html::parse).transpose()
+}
+
+/// What Telegram detects in the text or caption of these parameters: nothing in a rich message that asks for that.
+pub fn detected(params: &Map<String, Value>) -> Result<Vec<Detected>, String> {
+    let (field, entities) = match ["text", "message_text"].iter().find(|name| params.contains_key(**name)) {
+        Some(name) => (*name, "entities"),
+        None => ("caption", "caption_entities"),
+    };
+    let is_skipped =
+        params.get("rich_message").is_some_and(|message| message["skip_entity_detection"] == true);
+    let formatted = read_formatted(params, field, entities)?;
+    Ok(if is_skipped { Vec::new() } else { detection::detect(&formatted.plain, &formatted.entities) })
 }
 
 /// The number of UTF-16 units, which is how Telegram counts.

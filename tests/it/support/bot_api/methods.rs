@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 
 use super::schema::schema;
 use super::updates;
-use super::{
-    Call, InlineArticle, SentMessage, Shared, State, UploadedFile, Webhook, certificate, detection, limits,
-};
+use super::{Call, InlineArticle, SentMessage, Shared, State, UploadedFile, Webhook, certificate, limits};
 
 /// The API's answer.
 pub enum Reply {
@@ -348,9 +346,8 @@ pub fn inline_articles(call: &Call) -> Vec<InlineArticle> {
     let article = |result: &Value| {
         let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
         let content = result["input_message_content"].as_object().cloned().unwrap_or_default();
-        let (plain, entities) = Call::read(&content);
-        let is_rich = content.contains_key("rich_message");
-        let detected = if is_rich { Vec::new() } else { detection::detect(&plain, &entities) };
+        let (plain, _) = Call::read(&content);
+        let detected = limits::detected(&content).expect("a content that was accepted");
         let (id, title, description) = (text("id"), text("title"), text("description"));
         InlineArticle { id, title, description, plain, detected, raw: result.clone() }
     };
@@ -414,10 +411,7 @@ fn sent_message(call: &Call, chat_id: i64, message_id: i64) -> Result<SentMessag
         Some(_) => params["rich_message"]["html"].as_str(),
         None => params.get(field).and_then(Value::as_str),
     };
-    let detected = match &rich {
-        Some(_) => Vec::new(),
-        None => detection::detect(&formatted.plain, &formatted.entities),
-    };
+    let detected = limits::detected(params)?;
     Ok(SentMessage {
         method: call.method.clone(),
         chat_id,
