@@ -10,6 +10,7 @@
 pub mod api;
 pub mod chart;
 pub mod chat;
+pub mod chat_settings;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -271,7 +271,7 @@ impl Service {
         Chat::new(self.recorder.clone(), self.config.time_zone, statuses)
             .with_zone_origin(&self.config.time_zone_origin)
             .with_follow_silence(self.config.follow_silence)
-            .with_quiet_hours(self.config.quiet_hours().map(|hours| hours.to_string()))
+            .with_settings(self.config.chat_settings.clone())
     }
 
     /// Tells systemd once a source is open, and waits until the service is to stop.

@@ -80,7 +80,7 @@ pub struct Status {
     pub clock_doubt: Option<ClockDoubt>,
     /// What will leave the log because of its age.
     pub pending_deletion: Option<PendingDeletion>,
-    /// The zone of times and quiet hours, and where it comes from.
+    /// The zone of times and quiet hours, and where it comes from; in a chat, that of the chat.
     pub time_zone: Option<ShownTimeZone>,
 }
 

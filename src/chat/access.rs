@@ -33,14 +33,14 @@ pub trait AccessControl: Send + Sync {
     /// Sends a text to a chat that has access, in the background.
     fn tell(&self, chat: ChatId, text: Text);
 
-    /// Uses an invitation code in a chat that has access already; `None` if the code is not valid.
-    fn pair<'a>(&'a self, chat: ChatId, code: &'a str) -> BoxFuture<'a, Option<Reply>>;
+    /// Uses an invitation code in a chat that has access already, and returns its role; `None` if the code is not valid.
+    fn pair<'a>(&'a self, chat: ChatId, code: &'a str) -> BoxFuture<'a, Option<Result<Role, Text>>>;
 
     /// Creates an invitation for `role`.
     fn invite(&self, owner: ChatId, role: Role) -> BoxFuture<'_, Reply>;
 
-    /// The chats that have access, with buttons to remove them.
-    fn chats(&self) -> Reply;
+    /// The chats that have access, with buttons to remove them, for this owner.
+    fn chats(&self, owner: ChatId) -> Reply;
 
     /// Asks whether to remove a chat.
     fn confirm_removal(&self, owner: ChatId, chat: ChatId) -> PressReply;

@@ -3,7 +3,7 @@
 //! # Format
 //! A word and its fields, separated by colons: an address as 12 hex digits, an SSID in base64url, a page as a number
 //! from 0, a chat as its ID, a proposal as the offset of its event, a phone as 4 hex digits, a time in seconds since
-//! the Unix epoch. A watch is given by its hash, since its SSID may not fit. A network whose SSID does not fit gets no
+//! the Unix epoch, a time of day as four digits. A watch is given by its hash, since its SSID may not fit. A network whose SSID does not fit gets no
 //! button.
 //!
 //! # Invariants
@@ -12,12 +12,14 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono_tz::Tz;
 use dot11::{MacAddr, Ssid, hex};
-use store::event::{ChatId, GroupId, Offset, Timestamp};
+use store::event::{ChatId, ChatSetting, DailyHours, GroupId, Offset, Timestamp};
 
 use super::button::{Button, ButtonAction};
 use super::commands::{ADDRESSES, Command};
 use super::model::chart::ChartPeriod;
+use super::model::settings::{AskedSetting, DoorbellMode, FirstStep, LONGEST_GATHER, Place, SettingsPage};
 use super::model::time_range::{LONGEST_RANGE, TimeRange};
 use super::model::watch_target::{WatchTarget, watch_hash};
 
@@ -86,6 +88,18 @@ pub enum Callback {
     Networks(u32),
     /// Shows a page of the devices that look for a network.
     Network(Ssid, u32),
+    /// Shows a page of the chat's settings.
+    Settings(SettingsPage),
+    /// Chooses a value of a setting.
+    Choose(ChatSetting, Place),
+    /// Sets the doorbell.
+    Doorbell(DoorbellMode),
+    /// Asks for a value in words.
+    Ask(AskedSetting, Place),
+    /// Goes on with this one of the first steps.
+    FirstStep(FirstStep),
+    /// Watches a network as the first one.
+    FirstWatch(Ssid),
     /// Shows the chats that have access. For owners, like the next two.
     Chats,
     /// Asks whether to remove a chat.
@@ -162,6 +176,12 @@ impl Callback {
             Self::Top(page) => format!("top:{page}"),
             Self::Networks(page) => format!("networks:{page}"),
             Self::Network(ssid, page) => format!("ssid:{}:{page}", base64(ssid)),
+            Self::Settings(page) => format!("settings:{}", page.code()),
+            Self::Choose(setting, place) => format!("{}:{}", place.code(), encode_setting(setting)),
+            Self::Doorbell(mode) => format!("doorbell:{}", mode.code()),
+            Self::Ask(asked, place) => format!("ask:{}:{}", place.code(), asked.code()),
+            Self::FirstStep(step) => format!("first:{}", step.code()),
+            Self::FirstWatch(ssid) => format!("first:watch:{}", base64(ssid)),
             Self::Chats => "access:list".to_owned(),
             Self::ConfirmRemoval(chat) => format!("access:ask:{}", chat.0),
             Self::RemoveChat(chat) => format!("access:remove:{}", chat.0),
@@ -204,6 +224,17 @@ impl Callback {
             ["top", page] => Self::Top(read_number(page)?),
             ["networks", page] => Self::Networks(read_number(page)?),
             ["ssid", ssid, page] => Self::Network(read_ssid(ssid)?, read_number(page)?),
+            ["settings", page] => Self::Settings(by_code(page, SettingsPage::ALL, SettingsPage::code)?),
+            ["doorbell", mode] => Self::Doorbell(by_code(mode, DoorbellMode::ALL, DoorbellMode::code)?),
+            ["ask", place, asked] => Self::Ask(
+                by_code(asked, AskedSetting::ALL, AskedSetting::code)?,
+                by_code(place, Place::ALL, Place::code)?,
+            ),
+            ["first", step] => Self::FirstStep(by_code(step, FirstStep::ALL, FirstStep::code)?),
+            ["first", "watch", ssid] => Self::FirstWatch(read_ssid(ssid)?),
+            [place @ ("set" | "first"), setting, value] => {
+                Self::Choose(read_setting(setting, value)?, by_code(place, Place::ALL, Place::code)?)
+            }
             ["access", "list"] => Self::Chats,
             ["access", "ask", chat] => Self::ConfirmRemoval(read_chat(chat)?),
             ["access", "remove", chat] => Self::RemoveChat(read_chat(chat)?),
@@ -249,6 +280,48 @@ fn read_range(from: &str, to: &str) -> Option<TimeRange> {
         |seconds: &str| Some(Timestamp::from_micros(seconds.parse::<i64>().ok()?.checked_mul(1_000_000)?));
     let range = TimeRange { from: time(from)?, to: time(to)? };
     (range.from < range.to && range.length() <= LONGEST_RANGE).then_some(range)
+}
+
+/// The one of `all` that has this code.
+fn by_code<T: Copy, const N: usize>(
+    code: &str,
+    all: [T; N],
+    code_of: impl Fn(T) -> &'static str,
+) -> Option<T> {
+    all.into_iter().find(|one| code_of(*one) == code)
+}
+
+fn encode_setting(setting: &ChatSetting) -> String {
+    match setting {
+        ChatSetting::QuietHours(None) => "quiet:off".to_owned(),
+        ChatSetting::QuietHours(Some(hours)) => {
+            let clock = |minutes: u32| format!("{:02}{:02}", minutes / 60, minutes % 60);
+            let (from, to) = hours.minutes();
+            format!("quiet:{}-{}", clock(from), clock(to))
+        }
+        ChatSetting::GatherSeconds(seconds) => format!("gather:{seconds}"),
+        ChatSetting::TimeZone(name) => format!("zone:{name}"),
+    }
+}
+
+fn read_setting(setting: &str, value: &str) -> Option<ChatSetting> {
+    Some(match (setting, value) {
+        ("quiet", "off") => ChatSetting::QuietHours(None),
+        ("quiet", hours) => {
+            let (from, to) = hours.split_once('-')?;
+            let minutes = |clock: &str| {
+                let (hours, minutes) = clock.split_at_checked(2).filter(|_| clock.len() == 4)?;
+                let minutes = read_number(minutes).filter(|minutes| *minutes < 60)?;
+                Some(read_number(hours)?.checked_mul(60)? + minutes)
+            };
+            ChatSetting::QuietHours(Some(DailyHours::from_minutes(minutes(from)?, minutes(to)?)?))
+        }
+        ("gather", seconds) => {
+            ChatSetting::GatherSeconds(read_number(seconds).filter(|seconds| *seconds <= LONGEST_GATHER)?)
+        }
+        ("zone", name) => ChatSetting::TimeZone(name.parse::<Tz>().ok()?.name().to_owned()),
+        _ => return None,
+    })
 }
 
 fn read_number(digits: &str) -> Option<u32> {
@@ -312,11 +385,37 @@ mod tests {
             (period(), number()).prop_map(|(period, page)| Callback::Strangers(period, page)),
             number().prop_map(Callback::Top),
             number().prop_map(Callback::Networks),
+            prop::sample::select(SettingsPage::ALL.to_vec()).prop_map(Callback::Settings),
+            (setting(), place()).prop_map(|(setting, place)| Callback::Choose(setting, place)),
+            prop::sample::select(DoorbellMode::ALL.to_vec()).prop_map(Callback::Doorbell),
+            (prop::sample::select(AskedSetting::ALL.to_vec()), place())
+                .prop_map(|(asked, place)| Callback::Ask(asked, place)),
+            prop::sample::select(FirstStep::ALL.to_vec()).prop_map(Callback::FirstStep),
+            ssid().prop_map(Callback::FirstWatch),
             (ssid(), number()).prop_map(|(ssid, page)| Callback::Network(ssid, page)),
         ]
     }
 
+    fn place() -> impl Strategy<Value = Place> {
+        prop::sample::select(Place::ALL.to_vec())
+    }
+
+    fn setting() -> impl Strategy<Value = ChatSetting> {
+        let zones = chrono_tz::TZ_VARIANTS.to_vec();
+        prop_oneof![
+            (0..1440_u32, 0..1440_u32)
+                .prop_map(|(from, to)| ChatSetting::QuietHours(DailyHours::from_minutes(from, to))),
+            (0..=LONGEST_GATHER).prop_map(ChatSetting::GatherSeconds),
+            prop::sample::select(zones).prop_map(|zone| ChatSetting::TimeZone(zone.name().to_owned())),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn every_setting_fits_on_a_button(setting in setting(), place in place()) {
+            prop_assert!(Callback::Choose(setting, place).button("label").is_some());
+        }
+
         #[test]
         fn decodes_what_it_encodes(callback in callback()) {
             let data = callback.encode();
@@ -335,7 +434,7 @@ mod tests {
         #[test]
         fn decoding_damaged_data_never_panics(
             data in "(card|chart|charts|between|count|return|probes|name|watch|watches|devices|addresses|nearby|ssid|split|\
-                     access|proposal|mute|ignore|unwatch|unfollow)\
+                     access|proposal|settings|set|first|doorbell|ask|mute|ignore|unwatch|unfollow)\
                      :[0-9a-f:_=+-]{0,60}",
         ) {
             let _ = Callback::decode(&data);
@@ -404,6 +503,24 @@ mod tests {
             ("top:4", Callback::Top(4)),
             ("networks:9", Callback::Networks(9)),
             ("ssid:RGVwb3Q:0", Callback::Network(depot(), 0)),
+            ("settings:quiet", Callback::Settings(SettingsPage::QuietHours)),
+            (
+                "set:quiet:2230-0700",
+                Callback::Choose(
+                    ChatSetting::QuietHours(DailyHours::from_minutes(1350, 420)),
+                    Place::Settings,
+                ),
+            ),
+            ("first:quiet:off", Callback::Choose(ChatSetting::QuietHours(None), Place::FirstSteps)),
+            ("set:gather:30", Callback::Choose(ChatSetting::GatherSeconds(30), Place::Settings)),
+            (
+                "first:zone:Europe/Berlin",
+                Callback::Choose(ChatSetting::TimeZone("Europe/Berlin".to_owned()), Place::FirstSteps),
+            ),
+            ("doorbell:quiet", Callback::Doorbell(DoorbellMode::QuietHours)),
+            ("ask:set:zone", Callback::Ask(AskedSetting::TimeZone, Place::Settings)),
+            ("first:watch", Callback::FirstStep(FirstStep::Watch)),
+            ("first:watch:RGVwb3Q", Callback::FirstWatch(depot())),
             ("access:list", Callback::Chats),
             ("access:ask:-1002", Callback::ConfirmRemoval(ChatId(-1002))),
             ("access:remove:2002", Callback::RemoveChat(ChatId(2002))),
@@ -454,6 +571,22 @@ mod tests {
             "mute:0",
             "mute:43201",
             "unwatch:x",
+            "settings:",
+            "settings:mute",
+            "set:quiet:2400-0700",
+            "set:quiet:0760-0800",
+            "set:quiet:0700-0700",
+            "set:quiet:+700-0800",
+            "set:quiet:2230",
+            "set:gather:3601",
+            "set:zone:Europe/Berlim",
+            "set:watch:RGVwb3Q",
+            "set:zone",
+            "first:",
+            "first:watch:",
+            "ask:zone",
+            "ask:set:gather",
+            "doorbell:maybe",
             "access:",
             "access:remove:x",
             "frobnicate:1",

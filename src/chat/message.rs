@@ -75,6 +75,8 @@ pub struct Reply {
     pub asks_for: Option<&'static str>,
     /// The attached file.
     pub file: Option<File>,
+    /// A message that follows this one.
+    pub then: Option<Box<Reply>>,
 }
 
 /// The card of a device that a person can send in any chat.

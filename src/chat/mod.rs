@@ -23,9 +23,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
-use store::event::{Event, EventKind};
+use store::event::{ChatId, Event, EventKind};
 use store::recorder::RecorderHandle;
 
+use crate::chat_settings::{ConfiguredSettings, EffectiveSettings, SettingOrigin};
 use crate::log_writer;
 use crate::metrics::Timings;
 use crate::status::{
@@ -53,8 +54,7 @@ pub struct Chat {
     time_zone: Option<Arc<ShownTimeZone>>,
     started: Instant,
     follow_silence: Duration,
-    /// The quiet hours, as people read them.
-    quiet_hours: Option<Arc<str>>,
+    settings: Arc<ConfiguredSettings>,
     sources: Arc<dyn Fn() -> Vec<SourceStatus> + Send + Sync>,
     read_limiter: ReadLimiter,
     lookup_timings: Arc<Timings>,
@@ -80,7 +80,7 @@ impl Chat {
             time_zone: None,
             started: Instant::now(),
             follow_silence: FOLLOW_SILENCE,
-            quiet_hours: None,
+            settings: Arc::new(ConfiguredSettings::unset(zone)),
             sources: Arc::new(sources),
             read_limiter: ReadLimiter::new(DOCUMENT_LIMIT),
             lookup_timings: Arc::default(),
@@ -106,10 +106,10 @@ impl Chat {
         Self { follow_silence, ..self }
     }
 
-    /// The same chat where alerts wait during quiet hours, which are shown as `22:30-07:00`.
+    /// The same chat where the configuration says this about what chats may choose.
     #[must_use]
-    pub fn with_quiet_hours(self, quiet_hours: Option<String>) -> Self {
-        Self { quiet_hours: quiet_hours.map(Arc::from), ..self }
+    pub fn with_settings(self, settings: ConfiguredSettings) -> Self {
+        Self { settings: Arc::new(settings), ..self }
     }
 
     /// The same chat, whose status says where its zone comes from.
@@ -164,6 +164,25 @@ impl Chat {
     /// The zone in which times are shown.
     pub fn zone(&self) -> Tz {
         self.zone
+    }
+
+    /// What the configuration says about what chats may choose.
+    pub fn configured_settings(&self) -> Arc<ConfiguredSettings> {
+        Arc::clone(&self.settings)
+    }
+
+    /// What holds for this chat.
+    fn settings_of(&self, chat: ChatId) -> EffectiveSettings {
+        self.settings.of(&self.recorder.state().chat_settings().of(chat))
+    }
+
+    /// The same chat with times in the zone of this one. The terminal has that of its own environment.
+    fn in_zone_of(&self, chat: ChatId) -> Self {
+        let zone = self.settings_of(chat).time_zone;
+        if chat == ChatId::TERMINAL || zone.origin != SettingOrigin::Chosen {
+            return self.clone();
+        }
+        self.clone().with_time_zone(zone.value).with_zone_origin(views::settings::ZONE_IS_CHOSEN)
     }
 
     /// Makes changes that somebody asked for, and returns `done`, or why they failed. In a group the reply says who it

@@ -12,6 +12,7 @@ use store::state::{Alert, FloodMessage, State};
 pub use store::state::{Flood, Overflow, ShownVisit};
 
 use super::views::alerts::{AlertDevice, PendingAlert};
+use crate::chat_settings::{ConfiguredSettings, EffectiveSettings};
 
 /// What waits for one chat.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,11 @@ impl<'a> PendingAlerts<'a> {
     /// The chat.
     pub fn chat(&self) -> ChatId {
         self.chat
+    }
+
+    /// What holds for the chat.
+    pub fn settings(&self, configured: &ConfiguredSettings) -> EffectiveSettings {
+        configured.of(&self.state.chat_settings().of(self.chat))
     }
 
     /// Whether there are alerts about devices that have a name or are followed.

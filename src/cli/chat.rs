@@ -24,7 +24,8 @@ fn chat_locally(config: &Config) -> Result<ExitCode, CliError> {
     local::with_recorder(config, |runtime, recorder| {
         let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new)
             .with_zone_origin(&config.time_zone_origin)
-            .with_follow_silence(config.follow_silence);
+            .with_follow_silence(config.follow_silence)
+            .with_settings(config.chat_settings.clone());
         converse(|message| Ok(runtime.block_on(console::answer(&chat, message))))?;
         Ok(ExitCode::SUCCESS)
     })

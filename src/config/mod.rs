@@ -13,7 +13,6 @@ mod edit;
 mod error;
 mod load;
 mod model;
-mod quiet_hours;
 mod schema;
 mod sources;
 #[cfg(test)]
@@ -27,8 +26,7 @@ mod values;
 pub use edit::{EditError, Edits, TokenPlace, edit, token_place};
 pub use error::{ConfigError, Origin};
 pub use load::{FileText, SYSTEM_FILE};
-pub use model::{Capture, Config, ConfiguredSource, Delivery, Secret, Telegram, Tls, Updates, Webhook};
-pub use quiet_hours::QuietHours;
+pub use model::{Capture, Config, ConfiguredSource, Secret, Telegram, Tls, Updates, Webhook};
 pub use schema::{Key, keys};
 pub use time_zone::{ZoneOrigin, zone_of_machine};
 pub use types::zone_named;

@@ -16,9 +16,9 @@ use store::event_log::Rotation;
 use store::recorder::Retention;
 use url::Url;
 
-use super::quiet_hours::QuietHours;
 use super::time_zone::ZoneOrigin;
 use super::types::BotToken;
+use crate::chat_settings::ConfiguredSettings;
 
 /// A string that no message and no debug output shows.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Config {
     pub time_zone_origin: ZoneOrigin,
     /// Where frames come from.
     pub capture: Capture,
+    /// What it says about the settings that chats may choose.
+    pub chat_settings: ConfiguredSettings,
     /// The bot; `None` without a token.
     pub telegram: Option<Telegram>,
     /// How long the same device and network alert only once.
@@ -81,13 +83,6 @@ pub struct Config {
     pub name_files: Vec<PathBuf>,
     /// Names of addresses; `None` without a table `[devices]`.
     pub devices: Option<BTreeMap<MacAddr, String>>,
-}
-
-impl Config {
-    /// The hours in which no alert is sent.
-    pub fn quiet_hours(&self) -> Option<QuietHours> {
-        self.telegram.as_ref()?.delivery.quiet
-    }
 }
 
 /// What is captured, and how.
@@ -127,17 +122,6 @@ pub struct Telegram {
     pub api_url: Url,
     /// How updates arrive.
     pub updates: Updates,
-    /// When alerts are sent.
-    pub delivery: Delivery,
-}
-
-/// When alerts are sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Delivery {
-    /// How long alerts are gathered after the first few were sent one by one; zero never gathers.
-    pub gather: Duration,
-    /// The hours in which none is sent.
-    pub quiet: Option<QuietHours>,
     /// After how long without a frame a source is reported; `None` never reports.
     pub silence: Option<Duration>,
 }

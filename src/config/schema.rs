@@ -14,12 +14,12 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::model::Tls;
-use super::quiet_hours::QuietHours;
 use super::types::{
     Band, BotToken, Channel, Chat, Devices, FolderPath, GroupingMode, MonitorMode, Owner, SourceName,
     TELEGRAM_NETWORKS, UpdateMode, WebhookSecret, WebhookUrl,
 };
 use super::values::{Entry, Flag, List, Number, Text};
+use crate::chat_settings::QuietHours;
 
 /// Seconds, and hours, in a year.
 const YEAR_SECONDS: u32 = 31_536_000;
@@ -195,7 +195,7 @@ impl Default for Webhook {
 pub(super) struct Alerts {
     pub(super) cooldown_seconds: Number<0, YEAR_SECONDS>,
     pub(super) keep_hours: Number<1, YEAR_HOURS>,
-    pub(super) gather_seconds: Number<0, 3600>,
+    pub(super) gather_seconds: Option<Number<0, 3600>>,
     pub(super) quiet: Option<Text<QuietHours>>,
     pub(super) follow_minutes: Number<1, DAY_MINUTES>,
     pub(super) silence_minutes: Number<0, DAY_MINUTES>,
@@ -206,7 +206,7 @@ impl Default for Alerts {
         Self {
             cooldown_seconds: Number(600),
             keep_hours: Number(24),
-            gather_seconds: Number(60),
+            gather_seconds: None,
             quiet: None,
             follow_minutes: Number(15),
             silence_minutes: Number(10),

@@ -103,7 +103,10 @@ fn the_whole_example_gives_the_defaults_and_what_has_none() {
         (Tz::Europe__Berlin, &ZoneOrigin::Configuration)
     );
     assert_eq!(config.monitoring, Some("127.0.0.1:9464".parse().unwrap()));
+    let gather = config.chat_settings.gather.clone().unwrap();
+    assert_eq!(gather.value.as_secs(), 60);
     let rest = Config {
+        chat_settings: defaults.chat_settings.clone(),
         telegram: None,
         devices: None,
         monitoring: None,
@@ -116,6 +119,19 @@ fn the_whole_example_gives_the_defaults_and_what_has_none() {
     let Updates::Webhook(webhook) = webhook.telegram.unwrap().updates else { panic!("not a webhook") };
     assert_eq!(webhook.url.as_str(), "https://bot.example.org/");
     assert_eq!(webhook.secret_token.unwrap().reveal(), "something-long-and-random");
+}
+
+#[test]
+fn what_chats_may_choose_says_where_it_is_set() {
+    let unset = load("[alerts]\nkeep_hours = 3", &[]).unwrap().chat_settings;
+    assert!(unset.quiet_hours.is_none() && unset.gather.is_none() && unset.time_zone.is_none());
+    let text = "time_zone = \"Asia/Tokyo\"\n[alerts]\nquiet = \"22:30-07:00\"\ngather_seconds = 60";
+    let set = load(text, &[("PROBEWATCH__ALERTS__GATHER_SECONDS", "0")]).unwrap().chat_settings;
+    let (zone, quiet, gather) = (set.time_zone.unwrap(), set.quiet_hours.unwrap(), set.gather.unwrap());
+    assert!(zone.origin.ends_with("config.toml, line 1"), "{}", zone.origin);
+    assert!(quiet.origin.ends_with("config.toml, line 3"), "{}", quiet.origin);
+    assert_eq!(gather.origin, "the environment variable PROBEWATCH__ALERTS__GATHER_SECONDS");
+    assert_eq!((quiet.value.to_string().as_str(), gather.value.as_secs()), ("22:30-07:00", 0));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::deserialize::{Fault, Node};
 use super::error::{ConfigError, Origin};
 use super::schema::keys;
+use crate::chat_settings::Configured;
 use crate::suggest::{nearest_by, similarity};
 
 /// What the names of the program's variables begin with, and what separates the parts of a key in them.
@@ -77,6 +78,12 @@ impl Tree {
                 },
             }
         })
+    }
+
+    /// The value of this key, which is set, and where that is.
+    pub(super) fn configured<T>(&self, key: &str, value: T) -> Configured<T> {
+        let parts: Vec<String> = key.split('.').map(str::to_owned).collect();
+        Configured { value, origin: self.origin_of(&parts).to_string() }
     }
 
     /// The error of a key whose value has a problem, such as `is 5: expected 1 to 3`.

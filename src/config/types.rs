@@ -15,8 +15,8 @@ use store::state::check_name;
 use url::{Host, Url};
 
 use super::model::Secret;
-use super::quiet_hours::QuietHours;
 use super::values::{Entry, FromText, Text, integer};
+use crate::chat_settings::QuietHours;
 use crate::suggest::nearest;
 
 /// How long a source's name may be, in characters.

@@ -12,15 +12,16 @@ use store::recorder::Retention;
 use url::Url;
 
 use super::error::ConfigError;
-use super::model::{Config, Delivery, Secret, Telegram, Tls, Updates, Webhook};
+use super::model::{Config, Secret, Telegram, Tls, Updates, Webhook};
 use super::schema::{self, Root};
 use super::sources::capture;
-use super::time_zone::TimeZone;
+use super::time_zone::{TimeZone, ZoneOrigin};
 use super::tree::Tree;
 use super::types::{
     BotToken, Chat, Owner, TOKEN_FORM, UpdateMode, WEBHOOK_URL_FORM, WebhookSecret, WebhookUrl,
 };
-use super::values::Text;
+use super::values::{Number, Text};
+use crate::chat_settings::ConfiguredSettings;
 
 /// The name of systemd's credential with the token.
 const TOKEN_CREDENTIAL: &str = "telegram-token";
@@ -48,20 +49,24 @@ pub(super) fn validate(
     time_zone_variable: Option<&str>,
 ) -> Result<Config, ConfigError> {
     let Root { alerts, record, .. } = root;
-    let delivery = Delivery {
-        gather: seconds(alerts.gather_seconds.0),
-        quiet: alerts.quiet.map(|Text(hours)| hours),
-        silence: nonzero(MINUTE, alerts.silence_minutes.0),
-    };
+    let silence = nonzero(MINUTE, alerts.silence_minutes.0);
     let TimeZone { zone, origin } = match root.time_zone {
         Some(Text(zone)) => TimeZone::configured(zone),
         None => TimeZone::of_machine(time_zone_variable),
     };
     Ok(Config {
+        chat_settings: ConfiguredSettings {
+            quiet_hours: alerts.quiet.map(|Text(value)| tree.configured("alerts.quiet", value)),
+            gather: alerts
+                .gather_seconds
+                .map(|Number(count)| tree.configured("alerts.gather_seconds", seconds(count))),
+            time_zone: (origin == ZoneOrigin::Configuration).then(|| tree.configured("time_zone", zone)),
+            machine_zone: zone,
+        },
         time_zone: zone,
         time_zone_origin: origin,
         capture: capture(root.capture, tree)?,
-        telegram: telegram(root.telegram, delivery, tree, credentials)?,
+        telegram: telegram(root.telegram, silence, tree, credentials)?,
         alert_cooldown: seconds(alerts.cooldown_seconds.0),
         alert_keep: HOUR * alerts.keep_hours.0,
         follow_silence: MINUTE * alerts.follow_minutes.0,
@@ -112,7 +117,7 @@ fn retention(
 /// The bot; `None` without a token. The other keys are checked all the same.
 fn telegram(
     table: schema::Telegram,
-    delivery: Delivery,
+    silence: Option<Duration>,
     tree: &Tree,
     credentials: Option<&Path>,
 ) -> Result<Option<Telegram>, ConfigError> {
@@ -131,7 +136,7 @@ fn telegram(
     chats.extend(&owners);
     let (owners, chats) = (owners.into_iter().collect(), chats.into_iter().collect());
     let members_may_name = table.members_may_name;
-    Ok(token.map(|token| Telegram { token, owners, chats, members_may_name, api_url, updates, delivery }))
+    Ok(token.map(|token| Telegram { token, owners, chats, members_may_name, api_url, updates, silence }))
 }
 
 /// The token of the configuration, of the file that it names, or of systemd's credential.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use store::event::{Event, EventKind, GroupingMode, Timestamp};
 use store::event_log::OsVfs;
@@ -19,8 +18,6 @@ use crate::config::Config;
 /// The recorder's settings in `config`: alerts go to the chats that the bot serves.
 /// Events are kept forever, unless the caller sets the retention, as `run` does.
 pub fn recorder_settings(config: &Config) -> recorder::RecorderSettings {
-    let quiet = config.quiet_hours();
-    let zone = config.time_zone;
     recorder::RecorderSettings {
         data_dir: config.data_dir.clone(),
         vfs: Arc::new(OsVfs),
@@ -30,10 +27,9 @@ pub fn recorder_settings(config: &Config) -> recorder::RecorderSettings {
         alerts: AlertPolicy {
             chats: config.telegram.as_ref().map(|telegram| telegram.chats.clone()).unwrap_or_default(),
             cooldown: config.alert_cooldown,
-            // During quiet hours an alert waits without Telegram being at fault.
-            max_age: config.alert_keep + quiet.map_or(Duration::ZERO, |quiet| quiet.length()),
+            max_age: config.alert_keep,
             capturing_since: None,
-            quiet_hours: quiet.map(|hours| QuietHours::new(move |time| hours.covers(time, zone))),
+            quiet_hours: Some(QuietHours::new(config.chat_settings.clone())),
         },
         retention: Retention::default(),
         devices_memory_limit: DEVICES_MEMORY_LIMIT,

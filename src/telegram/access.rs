@@ -15,7 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use dot11::hex;
 use store::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
 use store::recorder::{ChangeError, RecorderHandle};
@@ -25,12 +24,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::api::Api;
-use super::bot_commands;
+use super::bot_commands::Menus;
 use super::group_admins::GroupAdmins;
 use super::outgoing::telegram_id;
 use super::sender::Sender;
 use crate::chat::views::access::{self as views, ChatProblem, ListedChat, refused};
 use crate::chat::{AccessControl, BoxFuture, PressReply, Reply, views::change_failed};
+use crate::chat_settings::ConfiguredSettings;
 use crate::status::{Ownership, OwnershipState};
 use crate::text::Text;
 
@@ -48,8 +48,10 @@ pub(super) struct Access {
     api: Api,
     sender: Sender,
     recorder: RecorderHandle,
-    zone: Tz,
+    settings: Arc<ConfiguredSettings>,
     username: String,
+    /// The menus of the served chats.
+    pub(super) menus: Menus,
     /// The chats and the owners that the configuration names, by the IDs in it.
     configured: Vec<ChatId>,
     configured_owners: Vec<ChatId>,
@@ -80,16 +82,17 @@ impl Access {
         sender: Sender,
         recorder: RecorderHandle,
         settings: &crate::config::Telegram,
-        zone: Tz,
+        chat_settings: Arc<ConfiguredSettings>,
         username: &str,
     ) -> Arc<Self> {
         let (configured, configured_owners) = (settings.chats.clone(), settings.owners.clone());
         Arc::new(Self {
             admins: GroupAdmins::new(api.clone()),
+            menus: Menus::new(api.clone()),
             api,
             sender,
             recorder,
-            zone,
+            settings: chat_settings,
             username: username.to_owned(),
             configured,
             configured_owners,
@@ -137,8 +140,16 @@ impl Access {
         }
     }
 
-    /// Gives the chat access if the code is valid, and returns a welcome.
-    pub(super) async fn pair_chat(&self, chat: ChatId, name: String, code: &str) -> Option<Reply> {
+    /// Gives the chat access if the code is valid, and returns its role.
+    ///
+    /// # Errors
+    /// The text that says why it gets none, although the code is valid.
+    pub(super) async fn pair_chat(
+        &self,
+        chat: ChatId,
+        name: String,
+        code: &str,
+    ) -> Option<Result<Role, Text>> {
         let (code, time) = (CodeHash::of(code), self.recorder.now());
         let invitation = self.recorder.state().chats().invitation(&code, chat, time)?;
         // The owner who made the code may be one no longer.
@@ -147,22 +158,22 @@ impl Access {
             return None;
         }
         if invitation.role == Role::Owner && chat.0 < 0 {
-            return Some(views::owner_is_a_person().into());
+            return Some(Err(views::owner_is_a_person()));
         }
         let name = name.chars().take(NAME_LIMIT).collect();
         if let Err(error) =
             self.recorder.change(Event::new(time, EventKind::Paired { chat, code, name })).await
         {
-            return Some(change_failed(&error).into());
+            return Some(Err(change_failed(&error)));
         }
         // Another chat may have used the code first.
         let role = self.recorder.state().chats().pairing(chat)?.role;
         info!(event = "chat_paired", %chat, ?role, "a chat used an invitation code");
         if role == Role::Owner {
             self.owners_changed.notify_one();
-            bot_commands::set_for_owner(&self.api, chat).await;
         }
-        Some(views::paired(role).into())
+        self.menus.set(chat, role).await;
+        Some(Ok(role))
     }
 
     /// Checks that this owner may remove the chat.
@@ -200,10 +211,14 @@ impl Access {
         info!(event = "chat_removed", %chat, %owner, "an owner removed a chat");
         if listed.role == Role::Owner {
             self.owners_changed.notify_one();
-            bot_commands::clear(&self.api, chat).await;
         }
+        self.menus.clear(chat).await;
         let removed = views::removed(&listed, self.leave_group(chat).await);
-        PressReply::Edit(if chat == owner { removed.into() } else { self.list(removed.append("\n\n")) })
+        PressReply::Edit(if chat == owner {
+            removed.into()
+        } else {
+            self.list(owner, removed.append("\n\n"))
+        })
     }
 
     /// Leaves a removed group or channel; a private chat cannot be left. Returns false if the bot is still a member.
@@ -240,6 +255,32 @@ impl Access {
         let state = self.recorder.state();
         let paired = state.chats().paired().filter(|(_, pairing)| pairing.role == Role::Owner);
         self.configured_owners.iter().copied().chain(paired.map(|(chat, _)| chat)).collect()
+    }
+
+    /// The role of a served chat.
+    fn role_of(&self, chat: ChatId) -> Role {
+        if self.is_owner(chat) { Role::Owner } else { Role::Member }
+    }
+
+    /// Sets the command menus of all served chats and of strangers, and deletes those of chats that watched or followed
+    /// something and are served no more.
+    pub(super) async fn set_all_menus(&self) {
+        let served = self.sender.chats_with_access();
+        let former = {
+            let state = self.recorder.state();
+            let watches = state.watches().iter().map(|(_, chat, _)| chat);
+            let patterns = state.watches().patterns().map(|(_, chat, _)| chat);
+            let follows = state.follows().iter().map(|(chat, _)| chat);
+            let known: BTreeSet<ChatId> = watches.chain(patterns).chain(follows).collect();
+            known.into_iter().filter(|chat| chat.0 > 0 && !served.contains(chat)).collect()
+        };
+        let served = served.into_iter().map(|chat| (chat, self.role_of(chat))).collect();
+        self.menus.set_all(served, former).await;
+    }
+
+    /// Sets the command menu of a served chat that wrote, if it has none.
+    pub(super) fn set_menu_if_missing(&self, chat: ChatId) {
+        self.menus.set_if_missing(chat, || self.role_of(chat));
     }
 
     /// Whether the bot has no owner.
@@ -297,11 +338,12 @@ impl Access {
         listed.collect()
     }
 
-    /// The list of served chats, behind `head`.
-    fn list(&self, head: Text) -> Reply {
+    /// The list of served chats for this owner, behind `head`.
+    fn list(&self, owner: ChatId, head: Text) -> Reply {
+        let zone = self.settings.of(&self.recorder.state().chat_settings().of(owner)).time_zone.value;
         let listed = self.list_chats();
         let buttons = views::removal_buttons(&listed);
-        Reply { text: head.append_text(views::chats(&listed, self.zone)), buttons, ..Reply::default() }
+        Reply { text: head.append_text(views::chats(&listed, zone)), buttons, ..Reply::default() }
     }
 }
 
@@ -334,7 +376,7 @@ impl AccessControl for Access {
         tokio::spawn(async move { sender.reply(chat.into(), &message, false).await });
     }
 
-    fn pair<'a>(&'a self, chat: ChatId, code: &'a str) -> BoxFuture<'a, Option<Reply>> {
+    fn pair<'a>(&'a self, chat: ChatId, code: &'a str) -> BoxFuture<'a, Option<Result<Role, Text>>> {
         let name = self.names.lock().unwrap_or_else(PoisonError::into_inner).get(&chat).cloned();
         Box::pin(self.pair_chat(chat, name.unwrap_or_default(), code))
     }
@@ -343,8 +385,8 @@ impl AccessControl for Access {
         Box::pin(self.new_invitation(owner, role))
     }
 
-    fn chats(&self) -> Reply {
-        self.list(Text::default())
+    fn chats(&self, owner: ChatId) -> Reply {
+        self.list(owner, Text::default())
     }
 
     fn confirm_removal(&self, owner: ChatId, chat: ChatId) -> PressReply {

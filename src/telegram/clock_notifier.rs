@@ -19,15 +19,12 @@ const SETTLE_TIME: Duration = Duration::from_secs(120);
 /// Notifies the chats for ever.
 pub(super) async fn run(notifier: &Notifier) {
     let (mut clock, mut deletion) = (Incident::new("clock", ()), Incident::new("deletion", ()));
-    let zone = notifier.quiet_hours.zone;
     let started = Instant::now();
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
-        if notifier.is_quiet() {
-            continue;
-        }
         let (doubt, pending) = (notifier.recorder.clock_doubt(), notifier.recorder.pending_deletion());
-        for chat in notifier.sender.chats_to_notify() {
+        for chat in notifier.awake_chats() {
+            let zone = notifier.zone_of(chat);
             let is_certain = started.elapsed() >= SETTLE_TIME;
             let active = doubt.map(|doubt| move || notices::clock_doubted(&doubt, zone));
             let current = Current { active, is_certain, kept: () };

@@ -22,11 +22,8 @@ pub(super) async fn run(notifier: &Notifier, problems: &TelegramProblems) {
     let started = Instant::now();
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
-        if notifier.is_quiet() {
-            continue;
-        }
         let conflict = problems.reported_conflict(Instant::now().into());
-        for chat in notifier.sender.chats_to_notify() {
+        for chat in notifier.awake_chats() {
             let current = Current {
                 active: conflict.map(|conflict| move || notices::update_conflict(conflict)),
                 is_certain: started.elapsed() >= SETTLE_TIME,

@@ -5,7 +5,7 @@
 //! - A failure that a chat was told of before a restart is over once an event was written after it.
 //! - Notices do not wait behind alerts. During quiet hours both wait.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use store::event::ChatId;
@@ -18,7 +18,7 @@ use crate::chat::views::notices;
 
 /// Notifies the chats until the recorder ends.
 pub(super) async fn run(notifier: &Notifier) {
-    let Notifier { sender, recorder, quiet_hours, .. } = notifier;
+    let Notifier { sender, recorder, .. } = notifier;
     let mut disk_error = recorder.subscribe_disk_error();
     // A start notice keeps how many probes and events of the log had been lost before; that of an earlier run, nothing.
     let mut incident: Incident<Option<[u64; 2]>> = Incident::new("disk", None);
@@ -37,9 +37,9 @@ pub(super) async fn run(notifier: &Notifier) {
             lost_before = lost();
             has_written |= recorder.state().next_offset() > first_offset && recorder.sync().await.is_ok();
         }
-        let mut wake = quiet_hours.next_check(recorder.now(), Instant::now());
-        let served = if wake.is_some() { BTreeSet::new() } else { sender.chats_to_notify() };
-        for chat in served {
+        let awake = notifier.awake_chats();
+        let mut wake = notifier.next_quiet_check(&awake);
+        for chat in awake {
             let start = told_of_start.entry(chat).or_default();
             match start.next(lost_at_start > 0, Instant::now()) {
                 notice @ NextNotice::Started => {

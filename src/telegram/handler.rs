@@ -205,6 +205,7 @@ impl Handler {
             return;
         }
         self.access.record_name(chat, message.chat.name.clone());
+        self.access.set_menu_if_missing(chat);
         self.sender.record_presence(chat).await;
         let is_text = matches!(incoming, IncomingMessage::Text { .. });
         let question = is_text.then(|| self.questions.take(chat, Instant::now())).flatten();
@@ -256,6 +257,10 @@ impl Handler {
         }
         // The hint does not reveal whether there was a code, and whether it is wrong, used or expired.
         let may_hint = || start.is_some() && self.stranger_hints.try_acquire(chat, Instant::now());
+        let paired = paired.map(|paired| match paired {
+            Ok(role) => self.chat.welcome(chat, role),
+            Err(refused) => refused.into(),
+        });
         let reply = paired.or_else(|| may_hint().then(|| views::access::stranger(chat).into()));
         if let Some(reply) = reply {
             self.sender.reply(destination, &reply, false).await;

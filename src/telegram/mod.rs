@@ -43,7 +43,6 @@ mod pending_question;
 mod polling;
 mod progress_indicator;
 mod proposal_notifier;
-mod quiet_hours;
 mod rate_limiter;
 mod request_error;
 mod sender;
@@ -58,6 +57,7 @@ mod webhook;
 
 use std::future::pending;
 use std::path::Path;
+use std::time::Duration;
 
 use store::recorder::RecorderHandle;
 use teloxide::payloads::GetMe;
@@ -77,7 +77,6 @@ use incoming::BotIdentity;
 pub use metrics::RequestMetrics;
 use notifier::Notifier;
 use outbox::Outbox;
-use quiet_hours::LocalQuietHours;
 use sender::Sender;
 use sent_warnings::SentWarnings;
 use webhook::WebhookListener;
@@ -98,19 +97,17 @@ pub async fn run(
     let api = Api::new(&settings, metrics, chat.requested_waits(), chat.server_features())?;
     let problems = chat.telegram_problems();
     let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats, problems.clone());
-    let config::Delivery { gather, quiet, silence } = settings.delivery;
-    let quiet_hours = LocalQuietHours { hours: quiet, zone: chat.zone() };
+    let silence = settings.silence;
     let outbox = Outbox {
         sender: sender.clone(),
         recorder: recorder.clone(),
-        gather,
-        quiet_hours,
+        settings: chat.configured_settings(),
         stop: stop.clone(),
     };
     let notifier = Notifier {
         sender: sender.clone(),
         recorder: recorder.clone(),
-        quiet_hours,
+        settings: chat.configured_settings(),
         warnings: SentWarnings::open(data_dir),
     };
     let source_notifier = source_notifier::run(&notifier, chat.clone(), silence);
@@ -147,8 +144,14 @@ async fn serve(
     let receiver = Receiver::new(&settings, data_dir).await?;
     let Some(me) = api.request_until_accepted(&GetMe::new(), stop).await? else { return Ok(()) };
     info!(event = "telegram_connected", bot = %me.username(), "connected to Telegram");
-    let access =
-        Access::new(api.clone(), sender.clone(), recorder.clone(), &settings, chat.zone(), me.username());
+    let access = Access::new(
+        api.clone(),
+        sender.clone(),
+        recorder.clone(),
+        &settings,
+        chat.configured_settings(),
+        me.username(),
+    );
     let bot = BotIdentity {
         id: me.id,
         username: me.username().to_owned(),
@@ -156,10 +159,9 @@ async fn serve(
     };
     let (problems, ownership) = (chat.telegram_problems(), chat.ownership());
     let handler = Handler::new(bot, api.clone(), sender.clone(), access.clone(), chat, recorder.clone());
-    let owners = access.all_owners();
     let background = async {
         tokio::join!(
-            bot_commands::set_all(&api, &sender, &recorder, &owners),
+            access.set_all_menus(),
             access.offer_ownership(&ownership, stop),
             proposal_notifier::run(&access, &sender, &recorder),
         );
@@ -170,6 +172,9 @@ async fn serve(
         never = background => never,
     }
 }
+
+/// How often to check whether quiet hours or a mute have ended: the system's clock may be set meanwhile.
+const CLOCK_CHECK: Duration = Duration::from_secs(15);
 
 /// How updates come in.
 enum Receiver {

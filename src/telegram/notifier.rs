@@ -3,17 +3,20 @@
 //! If an earlier run told a chat that an incident started, the chat is told that it is over only once that is certain:
 //! at the start nobody knows yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use store::event::ChatId;
 use store::recorder::RecorderHandle;
 use tokio::time::Instant;
 
+use super::CLOCK_CHECK;
 use super::incident_state::{IncidentState, NextNotice};
-use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
 use super::sent_warnings::SentWarnings;
+use crate::chat_settings::{ConfiguredSettings, EffectiveSettings};
 use crate::text::Text;
 
 /// How often to check, after a restart, whether an incident is over.
@@ -23,7 +26,7 @@ const CERTAINTY_POLL_INTERVAL: Duration = Duration::from_secs(2);
 pub(super) struct Notifier {
     pub(super) sender: Sender,
     pub(super) recorder: RecorderHandle,
-    pub(super) quiet_hours: LocalQuietHours,
+    pub(super) settings: Arc<ConfiguredSettings>,
     pub(super) warnings: SentWarnings,
 }
 
@@ -54,9 +57,26 @@ pub(super) struct Current<T, S> {
 }
 
 impl Notifier {
-    /// Whether no notices are sent now.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.quiet_hours.contains(self.recorder.now())
+    /// The chats that get notices now, since they have no quiet hours.
+    pub(super) fn awake_chats(&self) -> BTreeSet<ChatId> {
+        let mut chats = self.sender.chats_to_notify();
+        let now = self.recorder.now();
+        chats.retain(|chat| !self.settings_of(*chat).is_quiet(now));
+        chats
+    }
+
+    /// When to look again for chats whose quiet hours are over; `None` if none has any now.
+    pub(super) fn next_quiet_check(&self, awake: &BTreeSet<ChatId>) -> Option<Instant> {
+        (awake.len() < self.sender.chats_to_notify().len()).then(|| Instant::now() + CLOCK_CHECK)
+    }
+
+    /// The zone of the chat's times.
+    pub(super) fn zone_of(&self, chat: ChatId) -> Tz {
+        self.settings_of(chat).time_zone.value
+    }
+
+    fn settings_of(&self, chat: ChatId) -> EffectiveSettings {
+        self.settings.of(&self.recorder.state().chat_settings().of(chat))
     }
 
     /// Sends the chat the notice of the incident that is due, if one is; silently that it is `over`.

@@ -24,12 +24,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::delivery_schedule::{DeliverySchedule, DeliverySchedules, Devices};
-use super::quiet_hours::LocalQuietHours;
 use super::request_error::RequestError;
 use super::sender::Sender;
 use super::{earliest, sleep_until};
 use crate::chat::Reply;
 use crate::chat::pending_alerts::PendingAlerts;
+use crate::chat_settings::ConfiguredSettings;
 use next::Next;
 
 /// How long a message that is being sent may take when the service stops.
@@ -76,9 +76,7 @@ struct ReportedFlood {
 pub(super) struct Outbox {
     pub(super) sender: Sender,
     pub(super) recorder: RecorderHandle,
-    /// The time within which alerts are gathered.
-    pub(super) gather: Duration,
-    pub(super) quiet_hours: LocalQuietHours,
+    pub(super) settings: Arc<ConfiguredSettings>,
     pub(super) stop: CancellationToken,
 }
 
@@ -260,7 +258,8 @@ impl Outbox {
     /// Whether the chat gets alerts about strangers now.
     fn sends_visits(&self, pending: &PendingAlerts<'_>) -> bool {
         let now = self.recorder.now();
-        !pending.is_muted(now) && (pending.are_for_quiet_hours() || !self.quiet_hours.contains(now))
+        !pending.is_muted(now)
+            && (pending.are_for_quiet_hours() || !pending.settings(&self.settings).is_quiet(now))
     }
 
     /// Updates the schedule with the outcome of a message. Returns the events to log; `None` if it is sent again later.

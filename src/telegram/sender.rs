@@ -313,6 +313,9 @@ impl Sender {
         if let Some(wait) = wait {
             self.delay(DelayedReply { destination, reply: reply.clone(), edits }, wait);
         }
+        if let Some(then) = &reply.then {
+            Box::pin(self.reply_or_delay(destination, None, then, is_busy)).await;
+        }
     }
 
     /// Sends a reply, or replaces the message that it `edits`. Returns the wait if Telegram asks for a long one.

@@ -150,9 +150,7 @@ pub(super) async fn run(notifier: &Notifier, chat: Chat, silence: Option<Duratio
                 source.in_log = Some(is_in_log(history, &status.name).await);
             }
             let problem = source.update(status, silence, now);
-            if !notifier.is_quiet() {
-                notify(notifier, source, status, problem.as_ref()).await;
-            }
+            notify(notifier, source, status, problem.as_ref()).await;
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
@@ -166,7 +164,7 @@ async fn notify(
     problem: Option<&SourceProblem>,
 ) {
     let name = &status.name;
-    for chat in notifier.sender.chats_to_notify() {
+    for chat in notifier.awake_chats() {
         let current = Current {
             active: problem.map(|problem| || notices::source_problem(name, problem)),
             is_certain: source.frames > 0 || status.condition == SourceState::Ended,

@@ -77,7 +77,7 @@ fn looks_up_and_alerts(mode: Mode) {
     assert!(testbed.ask("/unwatch Depot 7").plain.contains("No longer"));
     let status = testbed.ask("/status").plain;
     assert!(status.contains("capturing\n   last frame ") && !status.contains("no frame yet"), "{status}");
-    let menu = testbed.api.commands();
+    let menu = testbed.api.commands_of(CHAT).unwrap();
     assert!(menu.to_string().contains("\"watch\""), "{menu}");
 
     assert!(testbed.service.terminate().success());

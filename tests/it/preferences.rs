@@ -6,6 +6,7 @@ use std::path::Path;
 use dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::chat::views::alerts as words;
 use probewatch::chat::{ButtonPress, Chat, File, PressReply, Progress, Reply, UserMessage};
+use probewatch::chat_settings::{Configured, ConfiguredSettings};
 use probewatch::text::MESSAGE_LIMIT;
 use store::event::{ChatId, Probe};
 
@@ -318,8 +319,11 @@ fn the_doorbell_says_how_it_is_set() {
     ];
     let mut said = String::new();
     for (quiet_hours, messages) in parts {
-        let configured = Some(quiet_hours.to_owned()).filter(|hours| hours != "none");
-        conversation.chat = conversation.chat.with_quiet_hours(configured);
+        let quiet_hours_set =
+            quiet_hours.parse().ok().map(|value| Configured { value, origin: "a file".to_owned() });
+        let unset = ConfiguredSettings::unset(conversation.chat.zone());
+        conversation.chat =
+            conversation.chat.with_settings(ConfiguredSettings { quiet_hours: quiet_hours_set, ..unset });
         said += &format!("Quiet hours: {quiet_hours}\n\n");
         for message in messages {
             said += &format!("> {message}\n{}\n\n", conversation.say(message));

@@ -312,7 +312,7 @@ fn a_doorbell_for_quiet_hours_does_not_wait_for_their_end() {
 fn a_doorbell_for_quiet_hours_needs_some() {
     let Some(testbed) = Testbed::start(Mode::Webhook, |config| config.chats(&[CHAT])) else { return };
     let refused = testbed.ask("/doorbell on quiet").plain;
-    assert!(refused.starts_with("❌ No quiet hours are configured"), "{refused}");
+    assert!(refused.starts_with("❌ This chat has no quiet hours"), "{refused}");
     assert!(testbed.ask("/doorbell").plain.starts_with("🚪 The doorbell is off."));
     testbed.api.assert_clean();
 }

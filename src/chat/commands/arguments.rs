@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dot11::{Ssid, unhex};
-use store::event::{Pattern, Role};
+use store::event::{ChatSetting, DailyHours, Pattern, Role};
 use store::state::check_name;
 
 use super::quotes::{in_single_quotes, is_quote, quoted};
@@ -12,6 +12,7 @@ use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::doorbell::DoorbellRequest;
 use crate::chat::model::pagination::ListBy;
 use crate::chat::model::phone::{NamedDevice, PHONE, phone_in_text};
+use crate::chat::model::settings::{LONGEST_GATHER, SettingsPage, SettingsRequest};
 use crate::chat::model::watch_target::WatchTarget;
 
 /// The longest SSID, in bytes (IEEE 802.11-2020 §9.4.2.2).
@@ -281,6 +282,9 @@ pub(in crate::chat) const DOORBELL_DBM: std::ops::RangeInclusive<i8> = -100..=-2
 /// How long a doorbell can wait.
 const LONGEST_STAY: Duration = Duration::from_secs(3600);
 
+/// The word that switches a doorbell on.
+const ON: &str = "on";
+
 /// The word that limits a doorbell to quiet hours.
 const QUIET: &str = "quiet";
 
@@ -290,7 +294,7 @@ pub(in crate::chat) fn doorbell(arguments: &str) -> Result<DoorbellRequest, Usag
     let request = match words.next().map(str::to_ascii_lowercase).as_deref() {
         None => DoorbellRequest::Show,
         Some("off") => DoorbellRequest::Off,
-        Some("on") => {
+        Some(ON) => {
             let (mut min_dbm, mut stay, mut only_in_quiet_hours) = (None, None, false);
             for word in words.by_ref() {
                 match (signal(word), duration(word)) {
@@ -309,6 +313,61 @@ pub(in crate::chat) fn doorbell(arguments: &str) -> Result<DoorbellRequest, Usag
         Some(other) => return Err(invalid(other)),
     };
     words.next().map_or(Ok(request), |word| Err(invalid(word)))
+}
+
+/// A page of the settings, or the value of one.
+pub(in crate::chat) fn settings(arguments: &str) -> Result<SettingsRequest, UsageError> {
+    let (word, value) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
+    let value = value.trim();
+    let page = match word.to_ascii_lowercase().as_str() {
+        "" => SettingsPage::All,
+        "quiet" => SettingsPage::QuietHours,
+        "gather" => SettingsPage::Gather,
+        "doorbell" => SettingsPage::Doorbell,
+        "zone" => SettingsPage::TimeZone,
+        _ => return Err(UsageError::InvalidSetting(word.to_owned())),
+    };
+    Ok(match page {
+        _ if value.is_empty() => SettingsRequest::Show(page),
+        SettingsPage::All => SettingsRequest::Show(page),
+        SettingsPage::QuietHours => SettingsRequest::Choose(ChatSetting::QuietHours(quiet_hours(value)?)),
+        SettingsPage::Gather => SettingsRequest::Choose(ChatSetting::GatherSeconds(gather(value)?)),
+        SettingsPage::Doorbell if value.eq_ignore_ascii_case(QUIET) => {
+            doorbell(&[ON, QUIET].join(" ")).map(SettingsRequest::Doorbell)?
+        }
+        SettingsPage::Doorbell => doorbell(value).map(SettingsRequest::Doorbell)?,
+        SettingsPage::TimeZone => SettingsRequest::FindZone(value.to_owned()),
+    })
+}
+
+/// Two times of day such as `22:30-07:00` or `22-7`; none for the word `off`.
+pub(in crate::chat) fn quiet_hours(text: &str) -> Result<Option<DailyHours>, UsageError> {
+    if ["off", "none"].iter().any(|word| word.eq_ignore_ascii_case(text)) {
+        return Ok(None);
+    }
+    let words = text.split_whitespace().map(|word| if word == "to" { "-" } else { word });
+    let plain = words.collect::<String>().replace(['–', '—'], "-");
+    let times = plain.split('-').map(|time| match time.trim() {
+        hour if !hour.is_empty() && hour.bytes().all(|byte| byte.is_ascii_digit()) => format!("{hour}:00"),
+        time => time.replace('.', ":"),
+    });
+    let hours = times.collect::<Vec<_>>().join("-").parse();
+    hours.map(Some).map_err(|_| UsageError::InvalidQuietHours(text.to_owned()))
+}
+
+/// For how many seconds to gather.
+fn gather(text: &str) -> Result<u32, UsageError> {
+    let invalid = || UsageError::InvalidGather(text.to_owned());
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(0);
+    }
+    let ends = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(ends).ok_or_else(invalid)?;
+    let seconds = match unit.trim().to_ascii_lowercase().as_str() {
+        "s" | "sec" | "seconds" => number.parse().map_err(|_| invalid())?,
+        _ => duration(text).and_then(|time| u32::try_from(time.as_secs()).ok()).ok_or_else(invalid)?,
+    };
+    if seconds <= LONGEST_GATHER { Ok(seconds) } else { Err(invalid()) }
 }
 
 /// A signal in dBm.

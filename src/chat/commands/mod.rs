@@ -11,7 +11,8 @@ mod usage_error;
 use super::model::alert_preference::AlertPreference;
 use crate::suggest;
 pub(in crate::chat) use arguments::{
-    ADDRESSES, DOORBELL_DBM, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES,
+    ADDRESSES, DOORBELL_DBM, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES, quiet_hours,
+    watch_target_alone,
 };
 use arguments::{
     between, chart, count, device, device_name, devices, export, minutes, mute_length, named_device, page,
@@ -107,7 +108,7 @@ const fn member(
 }
 
 /// Every command, in the order of the menu.
-pub static COMMANDS: [Command; 30] = {
+pub static COMMANDS: [Command; 31] = {
     use CommandGroup::{Alerts, Bot, Lookups, Names, Notifications, Owners};
     [
         member(
@@ -191,6 +192,13 @@ pub static COMMANDS: [Command; 30] = {
             preference(arguments, AlertPreference::Unignore)
         }),
         member(
+            Notifications,
+            "settings",
+            "[quiet 22:30-07:00 or gather 5m or doorbell on or zone CITY]",
+            "quiet hours, gathering of alerts, doorbell and time zone of this chat",
+            |arguments| arguments::settings(arguments).map(Request::Settings),
+        ),
+        member(
             Names,
             "name",
             "MAC NAME or phone ID NAME",
@@ -263,6 +271,37 @@ impl Command {
 /// The commands for everybody with access and, where they are meant for one, those for an owner.
 pub fn commands_for_role(to_owner: bool) -> impl Iterator<Item = &'static Command> {
     COMMANDS.iter().filter(move |command| to_owner || command.role < RequiredRole::Owner)
+}
+
+/// For whom a menu of commands is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody who has no access. The menu tells nothing of what the bot does.
+    Strangers,
+    /// A member's private chat.
+    Member,
+    /// An owner's private chat.
+    Owner,
+    /// A group with access.
+    Group,
+}
+
+/// What a stranger reads beside `/start`.
+const STRANGERS_START: &str = "use an invitation";
+
+/// The commands in a menu, each with its help line.
+pub fn menu(audience: Audience) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_shown = move |command: &&Command| match audience {
+        Audience::Strangers => command.role == RequiredRole::Anyone,
+        Audience::Member => command.role < RequiredRole::Owner,
+        Audience::Owner => true,
+        Audience::Group => command.role == RequiredRole::Member,
+    };
+    let help = move |command: &Command| match audience {
+        Audience::Strangers => STRANGERS_START,
+        _ => command.help,
+    };
+    COMMANDS.iter().filter(is_shown).map(move |command| (command.name, help(command)))
 }
 
 /// The word behind the slash at the beginning of a message, without the bot's name (`/watch@name`), and what

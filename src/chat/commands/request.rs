@@ -9,6 +9,7 @@ use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::doorbell::DoorbellRequest;
 use crate::chat::model::pagination::ListBy;
 use crate::chat::model::phone::NamedDevice;
+use crate::chat::model::settings::SettingsRequest;
 use crate::chat::model::time_range::WrittenRange;
 use crate::chat::model::watch_target::WatchTarget;
 
@@ -52,6 +53,8 @@ pub enum Request {
     Watches(u32),
     /// `/doorbell`
     Doorbell(DoorbellRequest),
+    /// `/settings`
+    Settings(SettingsRequest),
     /// `/follow`, `/mute`, `/ignore` and their opposites.
     AlertPreference(AlertPreference),
     /// `/name`

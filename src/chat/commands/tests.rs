@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use dot11::{MacAddr, Ssid};
 use proptest::prelude::*;
-use store::event::{GroupId, Pattern, Role};
+use store::event::{ChatSetting, DailyHours, GroupId, Pattern, Role};
 use store::state::NameError;
 
 use super::*;
@@ -11,6 +11,7 @@ use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::doorbell::DoorbellRequest;
 use crate::chat::model::pagination::ListBy;
 use crate::chat::model::phone::NamedDevice;
+use crate::chat::model::settings::{SettingsPage, SettingsRequest};
 use crate::chat::model::watch_target::WatchTarget;
 
 fn check(text: &str, expected: Request) {
@@ -112,6 +113,49 @@ fn doorbell_takes_a_signal_and_a_time() {
         let command = Command::named("doorbell").unwrap();
         let error = UsageError::InvalidDoorbell(word.to_owned());
         check(wrong, Request::UsageError { command, error });
+    }
+}
+
+#[test]
+fn settings_take_a_setting_and_a_value() {
+    let hours = |from, to| ChatSetting::QuietHours(DailyHours::from_minutes(from, to));
+    for (text, request) in [
+        ("/settings", SettingsRequest::Show(SettingsPage::All)),
+        ("/settings Quiet", SettingsRequest::Show(SettingsPage::QuietHours)),
+        ("/settings zone", SettingsRequest::Show(SettingsPage::TimeZone)),
+        ("/settings quiet 22:30-07:00", SettingsRequest::Choose(hours(1350, 420))),
+        ("/settings quiet 22:30 – 7:00", SettingsRequest::Choose(hours(1350, 420))),
+        ("/settings quiet 23 to 7", SettingsRequest::Choose(hours(1380, 420))),
+        ("/settings quiet 22.30-7", SettingsRequest::Choose(hours(1350, 420))),
+        ("/settings quiet OFF", SettingsRequest::Choose(ChatSetting::QuietHours(None))),
+        ("/settings gather 30s", SettingsRequest::Choose(ChatSetting::GatherSeconds(30))),
+        ("/settings gather 5 min", SettingsRequest::Choose(ChatSetting::GatherSeconds(300))),
+        ("/settings gather 1h", SettingsRequest::Choose(ChatSetting::GatherSeconds(3600))),
+        ("/settings gather off", SettingsRequest::Choose(ChatSetting::GatherSeconds(0))),
+        ("/settings doorbell off", SettingsRequest::Doorbell(DoorbellRequest::Off)),
+        ("/settings zone New York", SettingsRequest::FindZone("New York".to_owned())),
+    ] {
+        check(text, Request::Settings(request));
+    }
+    assert_eq!(Request::parse("/settings doorbell quiet"), {
+        let (min_dbm, stay) = (None, None);
+        let doorbell = DoorbellRequest::On { min_dbm, stay, only_in_quiet_hours: true };
+        Request::Settings(SettingsRequest::Doorbell(doorbell))
+    });
+    for text in [
+        "/settings mute",
+        "/settings quiet 7-7",
+        "/settings quiet 24-7",
+        "/settings quiet 7",
+        "/settings quiet 1-2-3",
+        "/settings quiet -",
+        "/settings gather 2h",
+        "/settings gather 5",
+        "/settings gather -1s",
+        "/settings gather 99999999999s",
+        "/settings doorbell maybe",
+    ] {
+        assert!(matches!(Request::parse(text), Request::UsageError { .. }), "{text}");
     }
 }
 

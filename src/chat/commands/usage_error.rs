@@ -22,6 +22,12 @@ pub enum UsageError {
     /// Neither `on`, `off`, a signal within `DOORBELL_DBM` nor a duration of at most an
     /// hour.
     InvalidDoorbell(String),
+    /// Not the name of a setting.
+    InvalidSetting(String),
+    /// Not two times of day.
+    InvalidQuietHours(String),
+    /// Not a duration up to `LONGEST_GATHER`.
+    InvalidGather(String),
     /// Neither `24h` nor `7d`.
     NeitherDayNorWeek(String),
     /// Not a duration up to `LONGEST_MUTE`.

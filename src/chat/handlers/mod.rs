@@ -2,6 +2,7 @@
 //! handler.
 
 mod doorbell;
+mod first_steps;
 mod group_rights;
 mod history;
 mod lookups;
@@ -10,6 +11,7 @@ mod names;
 mod phones;
 mod presence;
 mod proposals;
+mod settings;
 mod subscribed_device;
 mod subscriptions;
 
@@ -37,10 +39,17 @@ impl Chat {
     /// Answers a message of a chat that has access. When this returns, a change is on disk together with the note
     /// that the message's update was handled. A slow reply reports its progress.
     pub async fn answer(&self, message: UserMessage<'_>, progress: &Progress) -> Reply {
+        self.in_zone_of(message.chat).answer_in_zone(message, progress).await
+    }
+
+    async fn answer_in_zone(&self, message: UserMessage<'_>, progress: &Progress) -> Reply {
         let UserMessage { chat, person, text, in_reply_to, update } = message;
         let asker = Asker { chat, person, update };
-        let named = in_reply_to.and_then(views::asked_to_name).filter(|_| !text.trim().starts_with('/'));
-        if let Some(device) = named {
+        let question = in_reply_to.filter(|_| !text.trim().starts_with('/'));
+        if let Some(asked) = question.and_then(views::settings::asked) {
+            return self.answer_setting(asker, asked, text).await;
+        }
+        if let Some(device) = question.and_then(views::asked_to_name) {
             return self.execute(Request::name_given(device, text), asker, progress).await;
         }
         if let Some(command) = commands::command_in_message(text)
@@ -92,6 +101,7 @@ impl Chat {
             Request::Unwatch(target) => self.unwatch(asker, target).await,
             Request::Watches(page) => self.watches(chat, page),
             Request::Doorbell(request) => self.doorbell(asker, request).await,
+            Request::Settings(request) => self.settings(asker, request).await,
             Request::AlertPreference(preference) => self.apply(asker, preference).await,
             Request::Name { device, name } => self.name(asker, device, name).await,
             Request::NameRefused { device, error } => ask_for_name(views::name_refused(device, &error)),
@@ -109,7 +119,7 @@ impl Chat {
                 None => views::access::in_telegram_only("invite").into(),
             },
             Request::Chats => match self.access() {
-                Some(access) => access.chats(),
+                Some(access) => access.chats(chat),
                 None => views::access::in_telegram_only("chats").into(),
             },
             Request::Proposals => self.proposals(),
@@ -119,12 +129,18 @@ impl Chat {
     }
 
     async fn start(&self, chat: ChatId, code: Option<&str>) -> Reply {
-        if let (Some(access), Some(code)) = (self.access(), code)
-            && let Some(paired) = access.pair(chat, code).await
-        {
-            return paired;
+        let Some(access) = self.access() else { return views::start().into() };
+        if let Some(code) = code {
+            match access.pair(chat, code).await {
+                Some(Ok(role)) => return self.welcome(chat, role),
+                Some(Err(refused)) => return refused.into(),
+                None => {}
+            }
+            if let Some(welcome) = self.welcome_again(chat) {
+                return welcome;
+            }
         }
-        views::start().into()
+        Reply { buttons: views::first_steps::begin_button(), ..Reply::from(views::start()) }
     }
 
     /// The notification of a press whose reply takes long, and which is therefore not carried out twice at a time.
@@ -135,6 +151,10 @@ impl Chat {
 
     /// Does what a pressed button asks for, in a chat that has access. Changes and progress are as in [`Chat::answer`].
     pub async fn press(&self, press: ButtonPress<'_>, progress: &Progress) -> PressReply {
+        self.in_zone_of(press.chat).press_in_zone(press, progress).await
+    }
+
+    async fn press_in_zone(&self, press: ButtonPress<'_>, progress: &Progress) -> PressReply {
         let ButtonPress { chat, person, data, update } = press;
         let asker = Asker { chat, person, update };
         let Some(callback) = Callback::decode(data) else { return notify(views::OLD_BUTTON) };
@@ -188,6 +208,14 @@ impl Chat {
             Callback::Top(page) => PressReply::Edit(self.top(page)),
             Callback::Networks(page) => PressReply::Edit(self.networks(chat, page)),
             Callback::Network(ssid, page) => PressReply::Edit(self.network(&ssid, page)),
+            Callback::Settings(page) => PressReply::Edit(self.settings_page(chat, page)),
+            Callback::Choose(setting, place) => self.choose_by_button(asker, setting, place).await,
+            Callback::Doorbell(mode) => self.doorbell_by_button(asker, mode).await,
+            Callback::Ask(asked, place) => self.ask_for_setting(chat, asked, place),
+            Callback::FirstStep(step) => PressReply::Edit(self.first_step(chat, step)),
+            Callback::FirstWatch(ssid) => {
+                PressReply::Edit(self.first_watch(asker, WatchTarget::Network(ssid)).await)
+            }
             Callback::Chats
             | Callback::ConfirmRemoval(_)
             | Callback::RemoveChat(_)
@@ -204,7 +232,7 @@ impl Chat {
         let owner = asker.chat;
         match (self.access(), callback) {
             (Some(access), _) if !access.is_owner(owner) => notify(refused::NOT_YOURS),
-            (Some(access), Callback::Chats) => PressReply::Edit(access.chats()),
+            (Some(access), Callback::Chats) => PressReply::Edit(access.chats(owner)),
             (Some(access), Callback::ConfirmRemoval(chat)) => access.confirm_removal(owner, chat),
             (Some(access), Callback::RemoveChat(chat)) => access.remove(owner, chat).await,
             (Some(_), Callback::Answer(proposal, accepted)) => {

@@ -28,7 +28,7 @@ pub(in crate::chat) fn shown(
             "\nDuring quiet hours ({hours}) its alerts wait. Use /doorbell on quiet to get them then, and only then."
         )),
         (Some(_), true) => text.append("\nThese alerts do not wait for the end of the quiet hours."),
-        (None, true) => text.append("\nNo quiet hours are configured any more, so it rings at any hour."),
+        (None, true) => text.append("\nThis chat has no quiet hours any more, so it rings at any hour."),
         (None, false) => text,
     };
     match still_learning(learned) {
@@ -43,8 +43,8 @@ fn is_off() -> Text {
 
 pub(in crate::chat) fn no_quiet_hours() -> Text {
     Text::plain(
-        "❌ No quiet hours are configured, so the doorbell cannot be limited to them. Set alerts.quiet in the configuration, \
-         such as \"22:30-07:00\", or use /doorbell on.",
+        "❌ This chat has no quiet hours, so the doorbell cannot be limited to them. Choose some with /settings, or use \
+         /doorbell on.",
     )
 }
 

@@ -13,6 +13,7 @@ pub mod alerts;
 mod card;
 mod card_part;
 pub(in crate::chat) mod doorbell;
+pub(in crate::chat) mod first_steps;
 mod help;
 mod history;
 mod inline;
@@ -23,6 +24,7 @@ pub mod notices;
 pub(in crate::chat) mod phones;
 pub(in crate::chat) mod presence;
 pub(crate) mod proposals;
+pub(in crate::chat) mod settings;
 mod strangers;
 pub(in crate::chat) mod subscriptions;
 mod usage_error;
@@ -30,6 +32,7 @@ mod usage_error;
 use store::recorder::ChangeError;
 
 use super::callbacks::Callback;
+use super::commands::UsageError;
 use super::message::{Asker, File, Reply};
 use crate::text::format::reason;
 use crate::text::{Text, foreign};
@@ -57,6 +60,11 @@ pub(super) fn by_whom(reply: Reply, asker: Asker<'_>) -> Reply {
         Some(person) => reply.with_line(Text::plain(format_args!("By {}", foreign(&person.name)))),
         None => reply,
     }
+}
+
+/// Why an answer is not taken, before the question is asked again.
+pub(in crate::chat) fn refused_answer(error: &UsageError) -> Text {
+    Text::plain(format_args!("❌ {}\n", usage_error::sentence(error)))
 }
 
 /// A change that was not made, or is not durable yet.

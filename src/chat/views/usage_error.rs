@@ -6,6 +6,7 @@ use super::help::usage;
 use crate::chat::commands::{
     Command, DOORBELL_DBM, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES, UsageError,
 };
+use crate::chat::model::settings::LONGEST_GATHER;
 use crate::chat::model::time_range::{LONGEST_RANGE, RangeError};
 use crate::text::{Text, printable};
 
@@ -36,6 +37,18 @@ pub(super) fn sentence(error: &UsageError) -> String {
             printable(text),
             DOORBELL_DBM.start(),
             DOORBELL_DBM.end()
+        ),
+        UsageError::InvalidSetting(text) => {
+            format!("“{}” is not a setting. Write quiet, gather, doorbell or zone.", printable(text))
+        }
+        UsageError::InvalidQuietHours(text) => format!(
+            "“{}” are no hours. Write two different times of day like 22:30-07:00, or off.",
+            printable(text)
+        ),
+        UsageError::InvalidGather(text) => format!(
+            "“{}” is not a time of at most {} minutes. Write it like 30s or 5m, or off.",
+            printable(text),
+            LONGEST_GATHER / 60
         ),
         UsageError::NeitherDayNorWeek(text) => {
             format!("“{}” is not a period. Write 24h or 7d.", printable(text))

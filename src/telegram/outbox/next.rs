@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use super::{Content, Message, Outbox, ReportedFlood};
 use crate::chat::pending_alerts::{Flood, Overflow, PendingAlerts, ShownVisit};
 use crate::chat::views::alerts::{self, Digest, PendingAlert, Rest};
+use crate::telegram::CLOCK_CHECK;
 use crate::telegram::delivery_schedule::{DeliverySchedule, Devices, UPDATE_INTERVAL};
-use crate::telegram::quiet_hours::CLOCK_CHECK;
 use crate::text::Text;
 
 /// What to do next for a chat.
@@ -86,9 +86,9 @@ impl Outbox {
         })
     }
 
-    /// The time that texts are made at, and the zone of their times.
-    fn today(&self) -> (Timestamp, Tz) {
-        (self.recorder.now(), self.quiet_hours.zone)
+    /// The time that texts are made at, and the zone of the chat's times.
+    fn today(&self, pending: &PendingAlerts<'_>) -> (Timestamp, Tz) {
+        (self.recorder.now(), pending.settings(&self.settings).time_zone.value)
     }
 
     /// The edit of the message about a visit that lasts.
@@ -97,7 +97,7 @@ impl Outbox {
             chat: pending.chat(),
             devices: Devices::Others,
             content: Content::VisitLasts(visit.offset, visit.alert.time),
-            reply: alerts::alert(&visit.alert, pending.device(&visit.alert), self.today()),
+            reply: alerts::alert(&visit.alert, pending.device(&visit.alert), self.today(pending)),
             edits: Some(visit.message),
         }
     }
@@ -110,8 +110,8 @@ impl Outbox {
         schedule: &DeliverySchedule,
         now: Instant,
     ) -> Next {
-        let today = self.today();
-        if !self.sends_visits(pending) || self.quiet_hours.contains(today.0) {
+        let today = self.today(pending);
+        if !self.sends_visits(pending) || pending.settings(&self.settings).is_quiet(today.0) {
             return Next::Nothing;
         }
         if let Some(morning) = self.after_quiet_hours(pending, alerts, today) {
@@ -128,7 +128,8 @@ impl Outbox {
         alerts: &[PendingAlert<'_>],
         today: (Timestamp, Tz),
     ) -> Option<Message> {
-        let is_quiet = |time: Timestamp| self.quiet_hours.contains(time);
+        let settings = pending.settings(&self.settings);
+        let is_quiet = |time: Timestamp| settings.is_quiet(time);
         let of_quiet_hours: Vec<_> =
             alerts.iter().filter(|(_, alert, _)| is_quiet(alert.time)).copied().collect();
         let overflow = pending.overflow().filter(|overflow| overflow.since().is_some_and(is_quiet));
@@ -171,14 +172,14 @@ impl Outbox {
         let are_all_sent = waiting.is_empty();
         let edit = waiting.iter().find_map(|waiting| Some((pending.message_of(waiting)?, waiting)));
         if let Some((message, (offset, alert, device))) = edit {
-            let reply = alerts::alert(alert, *device, self.today());
+            let reply = alerts::alert(alert, *device, self.today(pending));
             let content = Content::Visit(pending.with_earlier(vec![*offset]));
             return Next::Send(Message { chat, devices, content, reply, edits: Some(message) });
         }
         if !self.sends_visits(pending) {
             return Next::NotBefore(now + CLOCK_CHECK);
         }
-        if self.quiet_hours.contains(self.recorder.now()) {
+        if pending.settings(&self.settings).is_quiet(self.recorder.now()) {
             waiting.retain(|(offset, alert, _)| alert.visit(*offset).is_some());
             return match self.next_alerts(pending, devices, &waiting, schedule, now) {
                 Next::Nothing => Next::NotBefore(now + CLOCK_CHECK),
@@ -208,7 +209,7 @@ impl Outbox {
             chat: pending.chat(),
             devices: Devices::Others,
             content: Content::Overflow(0, Some(reported)),
-            reply: alerts::flood(flood.since, Some(flood), (now, self.quiet_hours.zone)).into(),
+            reply: alerts::flood(flood.since, Some(flood), self.today(pending)).into(),
             edits: None,
         }
     }
@@ -221,7 +222,7 @@ impl Outbox {
         let shown = shown.filter(|shown| flood.is_some_and(|flood| flood.since == shown.since));
         let all = shown.map_or_else(|| overflow.clone(), |shown| shown.reported.merged(overflow));
         let known = pending.known_in(&all);
-        let text = alerts::overflow(&all, &known, flood.as_ref(), (now, self.quiet_hours.zone));
+        let text = alerts::overflow(&all, &known, flood.as_ref(), self.today(pending));
         let reported = flood.map(|flood| ReportedFlood { since: flood.since, is_over: flood.is_over(now) });
         Message {
             chat,
@@ -235,7 +236,7 @@ impl Outbox {
     /// The last edit of the message about a flood, once that is over.
     fn next_about_flood(&self, pending: &PendingAlerts<'_>, now: Instant) -> Next {
         let Some((shown, flood)) = pending.flood_message() else { return Next::Nothing };
-        let today = self.today();
+        let today = self.today(pending);
         if flood.is_some_and(|flood| !flood.is_over(today.0)) {
             return Next::NotBefore(now + CLOCK_CHECK);
         }
@@ -263,14 +264,16 @@ impl Outbox {
     ) -> Next {
         let Some((first, alert, device)) = waiting.first() else { return Next::Nothing };
         let chat = pending.chat();
-        match schedule.messages_left(devices, self.gather, now) {
+        let gather = pending.settings(&self.settings).gather.value;
+        match schedule.messages_left(devices, gather, now) {
             Err(at) => Next::NotBefore(at),
-            Ok(left) if waiting.len() > left && !self.gather.is_zero() => {
-                let digest = alerts::digest(waiting, alerts::burst_headline, Rest::Left, self.today());
+            Ok(left) if waiting.len() > left && !gather.is_zero() => {
+                let today = self.today(pending);
+                let digest = alerts::digest(waiting, alerts::burst_headline, Rest::Left, today);
                 Next::Send(gathered(pending, devices, digest))
             }
             Ok(_) => {
-                let reply = alerts::alert(alert, *device, self.today());
+                let reply = alerts::alert(alert, *device, self.today(pending));
                 let content = match alert.visit(*first) {
                     Some(_) => Content::Visit(pending.with_earlier(vec![*first])),
                     None => Content::Alerts(vec![*first]),

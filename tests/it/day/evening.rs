@@ -44,6 +44,7 @@ pub fn an_evening(connection: Connection) -> Vec<Scene> {
             .set("alerts", "quiet", &hours(-180, 60))
             .set("names", "import", &format!("[{}]", toml_string(leases.to_str().unwrap())))
     });
+    scenario.skip_menus(3);
     without_an_owner(&mut scenario);
     limits_of_subscriptions(&mut scenario);
     quiet_hours(&mut scenario);
@@ -72,7 +73,7 @@ fn street(connection: Connection, play: fn(&mut Scenario)) -> Vec<Scene> {
     };
     let mut scenario = Scenario::open(connection, &CHATS, None, |_| {}, config);
     scenario.wait_for_event(|event| event["name"] == "kitchen-lamp");
-    scenario.skip_menus(2);
+    scenario.skip_menus(3);
     play(&mut scenario);
     scenario.end()
 }
@@ -167,7 +168,7 @@ fn quiet_hours(scenario: &mut Scenario) {
     scenario.restart(
         "the quiet hours end; meanwhile somebody watches, follows and ignores at the terminal, and the \
          configuration makes Ann the owner",
-        2,
+        3,
         at_the_terminal,
         |config: Config| {
             let owners = format!("[{}]", ANN.id);
@@ -309,5 +310,5 @@ fn a_stranger_stays_near(scenario: &mut Scenario) {
         running.record(&Input::Change(Event::new(Timestamp::now(), left)));
         running.stop();
     };
-    scenario.restart("the service restarts; by then the stranger has left", 1, has_left, |config| config);
+    scenario.restart("the service restarts; by then the stranger has left", 2, has_left, |config| config);
 }

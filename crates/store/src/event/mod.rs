@@ -18,6 +18,7 @@
 //! [`push_event_fields`] writes the form and [`EventDecoder`] reads it, also as earlier versions wrote it.
 
 mod alert;
+mod chat_setting;
 mod decode;
 mod encode;
 mod fields;
@@ -32,6 +33,7 @@ mod proposed_change;
 mod timestamp;
 
 pub use alert::{AlertDecision, AlertOutcome, DeviceKey, LeaveDecision, StrangerReason};
+pub use chat_setting::{ChatSetting, DailyHours, ParseDailyHoursError};
 pub use decode::EventDecoder;
 pub use encode::{push_event_fields, push_probe_fields};
 pub(crate) use fields::{hex_bytes, optional_ssid_fields, ssid_fields};

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alert::{AlertOutcome, DeviceKey, LeaveDecision};
+use super::chat_setting::ChatSetting;
 use super::fields::{hex_bytes, hex_list, ssid_fields};
 use super::group_id::GroupId;
 use super::ids::{ChatId, MessageId, Offset};
@@ -102,6 +103,7 @@ impl Event {
             | EventKind::Unignore { .. }
             | EventKind::Doorbell { .. }
             | EventKind::DoorbellOff { .. }
+            | EventKind::ChatSetting { .. }
             | EventKind::Name { .. }
             | EventKind::Unname { .. }
             | EventKind::KeepPhone { .. }
@@ -264,6 +266,13 @@ pub enum EventKind {
         last_seen: Timestamp,
         /// What happens to the alert.
         outcome: AlertOutcome,
+    },
+    /// A chat chose one of its settings. The terminal chooses for all chats that chose none.
+    ChatSetting {
+        /// The chat.
+        chat: ChatId,
+        /// The setting.
+        setting: ChatSetting,
     },
     /// A chat mutes its alerts for a while.
     Mute {

@@ -9,9 +9,9 @@ use std::fs;
 use super::{encode_line, recover};
 use crate::event::test_probes::complete_probe;
 use crate::event::{
-    AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventDecoder, EventKind, EvictionScope,
-    GroupId, GroupingMode, LeaveDecision, ListedNetworks, MessageId, NamedBy, Offset, Pattern, Person,
-    PhoneEvidence, Probe, ProposedChange, Role, StrangerReason, Timestamp,
+    AlertDecision, AlertOutcome, ChatId, ChatSetting, CodeHash, DailyHours, DeviceKey, Event, EventDecoder,
+    EventKind, EvictionScope, GroupId, GroupingMode, LeaveDecision, ListedNetworks, MessageId, NamedBy,
+    Offset, Pattern, Person, PhoneEvidence, Probe, ProposedChange, Role, StrangerReason, Timestamp,
 };
 use dot11::builder::FrameBuilder;
 use dot11::{DeviceInfo, DeviceType, MacAddr, ModelKey, RequestedSsid, ShortText, Signature, Ssid, Uuid};
@@ -316,6 +316,14 @@ fn expected() -> Vec<(Offset, Event)> {
     events.push(Event::new(time(), EventKind::ChatBlocked { chat: CHAT, reason }));
     events.push(Event::new(time(), EventKind::ChatUnblocked { chat: CHAT }));
     events.push(Event::from(probe_with_lists()));
+    let settings = [
+        ChatSetting::QuietHours(DailyHours::from_minutes(22 * 60 + 30, 7 * 60)),
+        ChatSetting::QuietHours(None),
+        ChatSetting::GatherSeconds(60),
+        ChatSetting::TimeZone("Europe/Berlin".to_owned()),
+    ];
+    let chosen = |setting| Event::new(time(), EventKind::ChatSetting { chat, setting }).by(Some(&person));
+    events.extend(settings.map(chosen));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

@@ -103,7 +103,8 @@ impl Recorder {
         let time = self.shared.clock.now();
         let shared = Arc::clone(&self.shared);
         let mut state = write(&shared.state);
-        let expired = state.alerts().expired(time.saturating_sub(self.settings.alerts.max_age));
+        let policy = &self.settings.alerts;
+        let expired = state.alerts().expired(|chat| time.saturating_sub(policy.max_age_in(&state, chat)));
         for &(chat, probe) in &expired {
             self.append(&mut state, &Event::new(time, EventKind::AlertExpired { probe, chat }));
         }

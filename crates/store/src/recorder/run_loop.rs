@@ -283,9 +283,10 @@ impl Recorder {
         let refused = match self.disk_error() {
             Some(error) if events.iter().any(Event::is_user_command) => error,
             _ if events.iter().all(|event| self.append(state, event)) => {
-                // Alerts that the mute kept back can be reported now.
-                folded.has_alerts |=
-                    events.iter().any(|event| matches!(event.kind, EventKind::Unmute { .. }));
+                // Alerts that the mute or an earlier setting kept back can be sent now.
+                folded.has_alerts |= events.iter().any(|event| {
+                    matches!(event.kind, EventKind::Unmute { .. } | EventKind::ChatSetting { .. })
+                });
                 return folded.unsynced.push(done);
             }
             _ => "too many events wait for the disk already".to_owned(),

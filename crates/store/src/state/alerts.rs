@@ -389,9 +389,18 @@ impl Alerts {
         }
     }
 
-    /// Alerts that are older than `before`, at most 1,000.
-    pub fn expired(&self, before: Timestamp) -> Vec<(ChatId, Offset)> {
-        let old = self.outbox.iter().filter(|(_, alert)| alert.time < before);
+    /// Alerts that are older than what `before` gives for their chat, at most 1,000.
+    pub fn expired(&self, before: impl Fn(ChatId) -> Timestamp) -> Vec<(ChatId, Offset)> {
+        let mut of_chat: Option<(ChatId, Timestamp)> = None;
+        // The alerts of a chat follow each other.
+        let old = self.outbox.iter().filter(|((chat, _), alert)| {
+            let limit = match of_chat {
+                Some((latest, limit)) if latest == *chat => limit,
+                _ => before(*chat),
+            };
+            of_chat = Some((*chat, limit));
+            alert.time < limit
+        });
         old.map(|(key, _)| *key).take(MAX_EXPIRED).collect()
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alerts::MATCHES_PER_ALERT;
+use super::chat_settings::ChatSettings;
 use super::doorbells::{Ring, Sight, VISITOR_SILENCE};
 use super::follows::Follow;
 use super::model::State;
@@ -19,14 +20,34 @@ use crate::event::{
 };
 use dot11::{MacAddr, ShortSsid, Ssid};
 
-/// The configured quiet hours: whether a time is within them.
+/// What the quiet hours of a chat are, by what it chose.
+pub trait QuietHoursRule: Send + Sync {
+    /// Whether a time is within the quiet hours; `None` if there are none.
+    fn contains(&self, settings: &ChatSettings, time: Timestamp) -> Option<bool>;
+
+    /// The length of the quiet hours on most days.
+    fn length(&self, settings: &ChatSettings) -> Duration;
+}
+
+/// The times for which a function is true are quiet in all chats, whatever they chose.
+impl<F: Fn(Timestamp) -> bool + Send + Sync> QuietHoursRule for F {
+    fn contains(&self, _: &ChatSettings, time: Timestamp) -> Option<bool> {
+        Some(self(time))
+    }
+
+    fn length(&self, _: &ChatSettings) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// The quiet hours of all chats.
 #[derive(Clone)]
-pub struct QuietHours(Arc<dyn Fn(Timestamp) -> bool + Send + Sync>);
+pub struct QuietHours(Arc<dyn QuietHoursRule>);
 
 impl QuietHours {
-    /// The times for which this is true.
-    pub fn new(contains: impl Fn(Timestamp) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(contains))
+    /// The quiet hours by this rule.
+    pub fn new(rule: impl QuietHoursRule + 'static) -> Self {
+        Self(Arc::new(rule))
     }
 }
 
@@ -51,12 +72,22 @@ pub struct AlertPolicy {
     pub chats: Vec<ChatId>,
     /// For how long the same device and network raise no further alert for a chat.
     pub cooldown: Duration,
-    /// How long an alert waits for Telegram before it is only counted.
+    /// How long an alert waits for Telegram before it is only counted, beside the quiet hours of its chat.
     pub max_age: Duration,
     /// Start of gapless capture; silence before it is not evidence of absence.
     pub capturing_since: Option<Timestamp>,
     /// The quiet hours, if there are any.
     pub quiet_hours: Option<QuietHours>,
+}
+
+impl AlertPolicy {
+    /// How long an alert of this chat waits before it is only counted: during quiet hours without Telegram being at fault.
+    pub fn max_age_in(&self, state: &State, chat: ChatId) -> Duration {
+        let quiet = self.quiet_hours.as_ref();
+        let quiet =
+            quiet.map_or(Duration::ZERO, |QuietHours(rule)| rule.length(&state.chat_settings.of(chat)));
+        self.max_age.saturating_add(quiet)
+    }
 }
 
 /// What was decided about a frame for one chat.
@@ -332,9 +363,10 @@ impl State {
         let chats = self.alerted_chats(policy).into_iter();
         let near = chats.filter_map(|chat| {
             let doorbell = self.doorbells.get(chat)?;
-            let is_quiet = |QuietHours(contains): &QuietHours| contains(sight.time);
+            let is_quiet =
+                |QuietHours(rule): &QuietHours| rule.contains(&self.chat_settings.of(chat), sight.time);
             // Without quiet hours it rings at any hour.
-            if doorbell.only_in_quiet_hours && !policy.quiet_hours.as_ref().is_none_or(is_quiet) {
+            if doorbell.only_in_quiet_hours && policy.quiet_hours.as_ref().and_then(is_quiet) == Some(false) {
                 return None;
             }
             let stay = Duration::from_secs(doorbell.stay_seconds);

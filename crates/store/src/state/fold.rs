@@ -76,6 +76,9 @@ impl State {
             }
             EventKind::DoorbellOff { chat } => self.doorbells.remove_chat(self.chats.current(*chat)),
             EventKind::StrangerLeft { .. } => self.fold_stranger_left(offset, time, &event.kind),
+            EventKind::ChatSetting { chat, setting } => {
+                self.chat_settings.choose(self.chats.current(*chat), setting.clone(), person());
+            }
             EventKind::Mute { chat, until } => self.mutes.mute(self.chats.current(*chat), *until, person()),
             EventKind::Unmute { chat } => self.mutes.unmute(self.chats.current(*chat)),
             EventKind::MuteReported { chat, count } => {
@@ -286,6 +289,7 @@ impl State {
             self.watches.migrate(from, to);
             self.follows.migrate(from, to);
             self.doorbells.migrate(from, to);
+            self.chat_settings.migrate(from, to);
             self.mutes.migrate(from, to);
             self.alerts.migrate(from, to);
             self.floods.migrate(from, to);
@@ -299,6 +303,7 @@ impl State {
         self.watches.remove_chat(chat);
         self.follows.remove_chat(chat);
         self.doorbells.remove_chat(chat);
+        self.chat_settings.remove_chat(chat);
         self.mutes.remove_chat(chat);
         self.alerts.remove_chat(chat);
         self.floods.remove_chat(chat);

@@ -14,6 +14,7 @@
 mod alert_tests;
 mod alerts;
 mod allowance;
+mod chat_settings;
 mod chats;
 mod clock_set;
 mod clock_step;
@@ -70,10 +71,11 @@ mod watches;
 
 pub use alerts::{Alert, Alerts, EndedVisit, MATCHES_PER_ALERT, Presence, WatchMatch};
 pub use allowance::{ALERTS_PER_MINUTE, OUTBOX_LIMIT};
+pub use chat_settings::{AllChatSettings, ChatSettings, Choice};
 pub use chats::{Block, Chats, HANDLED_UPDATES_LIMIT, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
 pub use cooldowns::COOLDOWN_LIMIT;
 pub use cow_snapshot::{CowSnapshot, CowSnapshotLost};
-pub use decide::{AlertPolicy, QuietHours};
+pub use decide::{AlertPolicy, QuietHours, QuietHoursRule};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
 pub use device_infos::DEVICE_INFO_LIMIT;
 pub use device_row::{DeviceRow, DeviceSummary, SsidQuery};

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::alerts::Alerts;
+use super::chat_settings::AllChatSettings;
 use super::chats::Chats;
 use super::device::Device;
 use super::device_row::DeviceRow;
@@ -37,6 +38,7 @@ pub struct State {
     pub(super) proposals: Proposals,
     pub(super) watches: Watches,
     pub(super) follows: Follows,
+    pub(super) chat_settings: AllChatSettings,
     pub(super) mutes: Mutes,
     pub(super) alerts: Alerts,
     pub(super) chats: Chats,
@@ -75,6 +77,7 @@ macro_rules! tables {
             proposals,
             watches,
             follows,
+            chat_settings,
             mutes,
             alerts,
             chats,
@@ -100,6 +103,7 @@ macro_rules! tables {
             (kind::WATCH, &$($mut)? watches.rows),
             (kind::PATTERN, &$($mut)? watches.patterns),
             (kind::FOLLOW, &$($mut)? follows.rows),
+            (kind::CHAT_SETTINGS, &$($mut)? chat_settings.rows),
             (kind::MUTE, mutes),
             (kind::IGNORED, &$($mut)? ignored.rows),
             (kind::ALERT, outbox),
@@ -177,6 +181,11 @@ impl State {
     /// The followed devices.
     pub fn follows(&self) -> &Follows {
         &self.follows
+    }
+
+    /// What chats chose for themselves.
+    pub fn chat_settings(&self) -> &AllChatSettings {
+        &self.chat_settings
     }
 
     /// The mutes of chats, and the devices that they ignore.
@@ -353,11 +362,11 @@ impl State {
         }
     }
 
-    pub(super) fn tables(&self) -> [(u8, &dyn Table); 32] {
+    pub(super) fn tables(&self) -> [(u8, &dyn Table); 33] {
         tables!(self)
     }
 
-    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 32] {
+    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 33] {
         tables!(self, mut)
     }
 
@@ -449,6 +458,7 @@ impl PartialEq for State {
             && self.proposals == other.proposals
             && self.watches == other.watches
             && self.follows == other.follows
+            && self.chat_settings == other.chat_settings
             && self.mutes == other.mutes
             && self.alerts == other.alerts
             && self.chats == other.chats

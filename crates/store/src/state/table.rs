@@ -16,6 +16,7 @@ pub(super) mod kind {
     pub const WATCH: u8 = b'w';
     pub const PATTERN: u8 = b'p';
     pub const FOLLOW: u8 = b'f';
+    pub const CHAT_SETTINGS: u8 = b'C';
     pub const MUTE: u8 = b'm';
     pub const IGNORED: u8 = b'i';
     pub const ALERT: u8 = b'o';

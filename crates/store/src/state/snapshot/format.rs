@@ -96,6 +96,9 @@ impl State {
             SnapshotRow::Follow { device, chat, members, follow } => {
                 self.follows.rows.load_row((device, chat), Some(Subscription { members, value: follow }));
             }
+            SnapshotRow::ChatSettings { chat, settings } => {
+                self.chat_settings.rows.load_row(chat, Some(settings));
+            }
             SnapshotRow::Mute { chat, mute } => self.mutes.mutes.load_row(chat, Some(mute)),
             SnapshotRow::Ignored { device, chat, members, ignored } => {
                 let one = Subscription { members, value: ignored };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::alerts::{Alert, Presence, WatchMatch};
 use super::super::allowance::LatestAlerts;
+use super::super::chat_settings::ChatSettings;
 use super::super::chats::{Block as ChatBlock, Invitation, Pairing};
 use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
@@ -83,6 +84,11 @@ pub(in crate::state) enum SnapshotRow {
         members: BTreeSet<DeviceKey>,
         #[serde(flatten)]
         follow: Follow,
+    },
+    ChatSettings {
+        chat: ChatId,
+        #[serde(flatten)]
+        settings: ChatSettings,
     },
     Mute {
         chat: ChatId,
@@ -300,6 +306,10 @@ impl SnapshotRow {
                 let Subscription { members, value: follow } = postcard::from_bytes(bytes)?;
                 Self::Follow { device, chat, members, follow }
             }
+            kind::CHAT_SETTINGS => Self::ChatSettings {
+                chat: postcard::from_bytes(key)?,
+                settings: postcard::from_bytes(bytes)?,
+            },
             kind::MUTE => Self::Mute { chat: postcard::from_bytes(key)?, mute: postcard::from_bytes(bytes)? },
             kind::IGNORED => {
                 let (device, chat) = postcard::from_bytes(key)?;
@@ -396,6 +406,7 @@ impl SnapshotRow {
             Self::Overflow { chat, .. } => format!("overflow of chat {}", chat.0),
             Self::Pattern { pattern, chat, .. } => format!("watch of chat {} on {pattern:?}", chat.0),
             Self::Follow { device, chat, .. } => format!("follow of chat {} on {}", chat.0, describe(device)),
+            Self::ChatSettings { chat, .. } => format!("settings of chat {}", chat.0),
             Self::Mute { chat, .. } => format!("mute of chat {}", chat.0),
             Self::Ignored { device, chat, .. } => {
                 format!("{}, which chat {} ignores", describe(device), chat.0)

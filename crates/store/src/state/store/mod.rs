@@ -41,7 +41,7 @@ use lock::{locked, once_unlocked};
 
 /// Grows with each change to a row's form, so that an older store is rebuilt instead of misread; and with each change
 /// to what the fold makes of an event.
-const FORMAT: u32 = 45;
+const FORMAT: u32 = 46;
 
 /// Rows that are loaded from sled before it is reopened, in bytes.
 const MAX_READ_BYTES: usize = 16 << 20;

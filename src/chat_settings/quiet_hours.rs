@@ -4,55 +4,47 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{NaiveTime, Timelike};
 use chrono_tz::Tz;
-use store::event::Timestamp;
-
-const DAY_SECONDS: u32 = 86_400;
+use store::event::{DailyHours, ParseDailyHoursError, Timestamp};
 
 /// From one local time of day to another, which may be on the next day. Daylight saving time moves them with the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QuietHours {
-    from: NaiveTime,
-    to: NaiveTime,
-}
+pub struct QuietHours(DailyHours);
 
 impl QuietHours {
     /// Whether `time` is within them, in this zone.
     pub fn covers(&self, time: Timestamp, zone: Tz) -> bool {
-        let clock = time.to_utc().with_timezone(&zone).time();
-        match self.from < self.to {
-            true => self.from <= clock && clock < self.to,
-            false => self.from <= clock || clock < self.to,
-        }
+        self.0.contains(time.to_utc().with_timezone(&zone).time())
+    }
+
+    /// Their begin and their end, in minutes since midnight.
+    pub fn minutes(&self) -> (u32, u32) {
+        self.0.minutes()
     }
 
     /// Their length on a day without a change of the clock.
     pub fn length(&self) -> Duration {
-        let [from, to] = [self.from, self.to].map(|time| time.num_seconds_from_midnight());
-        Duration::from_secs(u64::from((to + DAY_SECONDS - from) % DAY_SECONDS))
+        self.0.length()
+    }
+}
+
+impl From<DailyHours> for QuietHours {
+    fn from(hours: DailyHours) -> Self {
+        Self(hours)
     }
 }
 
 impl fmt::Display for QuietHours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.from.format("%H:%M"), self.to.format("%H:%M"))
+        self.0.fmt(f)
     }
 }
 
-/// The text is not a range such as `22:30-07:00`.
-#[derive(Debug)]
-pub struct InvalidQuietHours;
-
 impl FromStr for QuietHours {
-    type Err = InvalidQuietHours;
+    type Err = ParseDailyHoursError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidQuietHours> {
-        let (from, to) = text.split_once('-').ok_or(InvalidQuietHours)?;
-        let time =
-            |text: &str| NaiveTime::parse_from_str(text.trim(), "%H:%M").map_err(|_| InvalidQuietHours);
-        let (from, to) = (time(from)?, time(to)?);
-        if from == to { Err(InvalidQuietHours) } else { Ok(Self { from, to }) }
+    fn from_str(text: &str) -> Result<Self, ParseDailyHoursError> {
+        text.parse().map(Self)
     }
 }
 
