@@ -41,6 +41,8 @@ enum Block {
 struct Details {
     summary: Text,
     content: Vec<Block>,
+    /// Whether the classic form leaves them out.
+    is_only_rich: bool,
 }
 
 /// A list of items.
@@ -145,7 +147,13 @@ impl Document {
     /// summary.
     #[must_use]
     pub fn details(self, summary: Text, content: Self) -> Self {
-        self.with(Block::Details(Details { summary, content: content.0 }))
+        self.with(Block::Details(Details { summary, content: content.0, is_only_rich: false }))
+    }
+
+    /// As [`Document::details`], but the classic form, which has no room for them, leaves them out.
+    #[must_use]
+    pub fn rich_details(self, summary: Text, content: Self) -> Self {
+        self.with(Block::Details(Details { summary, content: content.0, is_only_rich: true }))
     }
 
     /// Adds the blocks of another document.
@@ -214,6 +222,13 @@ impl Table {
     #[must_use]
     pub fn row_as(self, cells: impl IntoIterator<Item = Text>, line: Text) -> Self {
         self.with_row(cells.into_iter().collect(), Text::plain("• ").append_text(line))
+    }
+
+    /// Adds a row with a number before its other cells, which buttons refer to. In the classic form it is `1. line`.
+    #[must_use]
+    pub fn numbered(self, number: usize, cells: impl IntoIterator<Item = Text>, line: Text) -> Self {
+        let cells = std::iter::once(Text::plain(number)).chain(cells).collect();
+        self.with_row(cells, Text::plain(format_args!("{number}. ")).append_text(line))
     }
 
     /// Adds the row `Label: value`.

@@ -148,10 +148,10 @@ fn paging_edits_the_message() {
     // If the message is too old to be edited, or deleted, the page is sent as a new message.
     let resent =
         testbed.bring_and_wait(CHAT, Incoming::press_under_old(CHAT, first.message_id, first.button("▶")));
-    assert_eq!(resent.method, "sendMessage");
+    assert_eq!(resent.method, "sendRichMessage");
     testbed.api.fail_next("editMessageText", 1, Fault::BadRequest);
     let resent = testbed.bring_and_wait(CHAT, Incoming::press(&first, first.button("▶")));
-    assert_eq!(resent.method, "sendMessage");
+    assert_eq!(resent.method, "sendRichMessage");
     // Telegram refuses an answer to an old press; the page is sent nevertheless.
     testbed.api.fail_next("answerCallbackQuery", 1, Fault::BadRequest);
     testbed.bring_and_wait(CHAT, Incoming::press(&first, first.button("▶")));

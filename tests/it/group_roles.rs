@@ -75,7 +75,7 @@ fn only_admins_and_owners_change_what_others_set_in_a_group() {
     }
     testbed.kill_and_restart();
     let listed = in_group(&testbed, BOB, "/watches");
-    assert!(listed.contains(", set by Ann)") && listed.contains(", set by Bob *b*)"), "{listed}");
+    assert!(listed.contains(", set by Ann") && listed.contains(", set by Bob *b*"), "{listed}");
     assert!(in_group(&testbed, BOB, "/unwatch Depot").starts_with(REFUSED));
     // An admin, and who writes as the group: only admins can.
     testbed.api.make_admin(GROUP, CAROL);

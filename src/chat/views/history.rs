@@ -4,15 +4,19 @@ use chrono_tz::Tz;
 use dot11::{MacAddr, RequestedSsid};
 use store::event::{Probe, Timestamp};
 
-use super::lists::with_page_buttons;
+use super::lists::{DBM, number_cell, with_page_buttons};
 use crate::chart::Labels;
 use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::Page;
+use crate::text::document::{Column, Document, Table};
 use crate::text::format::{age, pluralize, reason, shown_time};
 use crate::text::{Foreign, Text, foreign};
+
+/// The longest line about a probe in the classic form, in UTF-16 code units.
+const CLASSIC_LINE_LENGTH: usize = 320;
 
 /// Others' reads come first.
 pub(in crate::chat) fn waiting_to_read() -> Text {
@@ -76,26 +80,32 @@ pub(in crate::chat) fn probes(
     is_all: bool,
     (now, zone): (Timestamp, Tz),
 ) -> Reply {
-    let head = Text::default().bold(format_args!("📋 Newest probes of {}", foreign(title)));
+    let head = Document::default().title(Text::plain(format_args!("📋 Newest probes of {}", foreign(title))));
     if page.entries.is_empty() {
-        return head.append("\nThe log no longer has any.").into();
+        return head.paragraph(Text::plain("The log no longer has any.")).into();
     }
-    let mut text = page.entries.iter().fold(head, |text, probe| {
+    let columns = [Column::text("Time"), DBM, Column::text("Network")];
+    let table = page.entries.iter().fold(Table::new(columns), |table, probe| {
+        let (time, networks) = (shown_time(probe.corrected_time(), zone), requested_networks(probe));
         let signal = probe.signal_dbm.map(|dbm| format!(", {dbm} dBm")).unwrap_or_default();
-        let line = shown_time(probe.corrected_time(), zone)
-            .append(format_args!("{signal}: {}", requested_networks(probe)));
-        text.append("\n• ").append_text(line.shortened(320))
+        let line = time.clone().append(format_args!("{signal}: {networks}"));
+        table.row_as(
+            [time, number_cell(probe.signal_dbm), Text::plain(networks)],
+            line.shortened(CLASSIC_LINE_LENGTH),
+        )
     });
+    let mut document = head.table(table);
     if let Some(newest) = page.entries.first().filter(|_| page.number == 0) {
-        text = text.append("\nThe newest was ").append_text(age(newest.time, now)).append(".");
+        let age = Text::plain("The newest was ").append_text(age(newest.time, now)).append(".");
+        document = document.paragraph(age);
     }
     let mut buttons = with_page_buttons(Vec::new(), page, |page| Callback::Probes(address, page));
     if !is_all && !page.has_next() {
         let export = format!("/export {address}");
-        text = text.append("\nOlder ones: ").code(&export);
+        document = document.paragraph(Text::plain("Older ones: ").code(&export));
         buttons.extend(Button::copying("📄 Copy /export", export).map(|copy| vec![copy]));
     }
-    Reply { text, buttons, ..Reply::default() }
+    Reply { buttons, ..Reply::from(document) }
 }
 
 /// What a probe asks for.

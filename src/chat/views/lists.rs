@@ -1,5 +1,7 @@
 //! Lists of devices and networks, one page per message.
 
+use std::fmt;
+
 use chrono_tz::Tz;
 use dot11::Ssid;
 use store::event::Timestamp;
@@ -14,10 +16,11 @@ use crate::chat::message::Reply;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::{DevicePage, ListBy, ListedDevice, PAGE_ENTRIES, Page, Requesters};
 use crate::chat::model::phone::phone_label;
+use crate::text::document::{Column, Document, Table};
 use crate::text::format::{age, pluralize, time_and_age};
 use crate::text::{Foreign, MESSAGE_LIMIT, Text, printable};
 
-/// The longest entry, in UTF-16 code units: only a hostile SSID or name is longer.
+/// The longest entry of the classic form, in UTF-16 code units: only a hostile SSID or name is longer.
 pub(super) const ENTRY_LENGTH: usize = MESSAGE_LIMIT / PAGE_ENTRIES - 30;
 
 /// Buttons per row.
@@ -28,11 +31,13 @@ pub(in crate::chat) fn devices(by: ListBy, devices: &DevicePage, now: Timestamp)
     let suffix = page_suffix(&devices.page);
     match by {
         ListBy::Device => {
-            let head = Text::default().bold(format_args!("📱 Devices, last seen first{suffix}"));
+            let head =
+                Document::default().title(Text::plain(format_args!("📱 Devices, last seen first{suffix}")));
             list_of_devices(with_counts(head, devices), &devices.page, now, Callback::Devices)
         }
         ListBy::Address => {
-            let head = Text::default().bold(format_args!("📱 Addresses, last seen first{suffix}"));
+            let head =
+                Document::default().title(Text::plain(format_args!("📱 Addresses, last seen first{suffix}")));
             list_of_devices(head, &devices.page, now, Callback::Addresses)
         }
     }
@@ -42,16 +47,17 @@ pub(in crate::chat) fn devices(by: ListBy, devices: &DevicePage, now: Timestamp)
 pub(in crate::chat) fn nearby(devices: &DevicePage, minutes: u32, now: Timestamp) -> Reply {
     let within = the_last(minutes);
     let suffix = page_suffix(&devices.page);
-    let head = Text::default().bold(format_args!("📍 Seen in {within}, strongest signal first{suffix}"));
+    let title = Text::plain(format_args!("📍 Seen in {within}, strongest signal first{suffix}"));
+    let head = Document::default().title(title);
     let turn = |page| Callback::Nearby(minutes, page);
     list_of_devices(with_counts(head, devices), &devices.page, now, turn)
 }
 
 /// The heading, and below it how many devices there are.
-fn with_counts(head: Text, devices: &DevicePage) -> Text {
+fn with_counts(head: Document, devices: &DevicePage) -> Document {
     match devices.counts.at_least {
         0 => head,
-        _ => head.append(format_args!("\n{}", devices.counts.line())),
+        _ => head.paragraph(Text::plain(devices.counts.line())),
     }
 }
 
@@ -68,27 +74,32 @@ pub(super) fn the_last(minutes: u32) -> String {
 /// The devices with the most probes.
 pub(in crate::chat) fn top(devices: &DevicePage, now: Timestamp) -> Reply {
     let suffix = page_suffix(&devices.page);
-    let head = Text::default().bold(format_args!("🏆 Devices with the most probes{suffix}"));
+    let title = Text::plain(format_args!("🏆 Devices with the most probes{suffix}"));
+    let head = Document::default().title(title);
     list_of_devices(with_counts(head, devices), &devices.page, now, Callback::Top)
 }
 
 fn list_of_devices(
-    head: Text,
+    head: Document,
     page: &Page<ListedDevice>,
     now: Timestamp,
     turn: impl Fn(u32) -> Callback,
 ) -> Reply {
     if page.entries.is_empty() {
-        return head.append("\nNo devices yet.").into();
+        return head.paragraph(Text::plain("No devices yet.")).into();
     }
-    let text = numbered(head, page, |entry| {
+    let columns = [Column::text("Device"), Column::text("Last seen"), DBM, Column::number("Probes")];
+    let table = numbered(columns, page, |entry| {
         let ListedDevice { brief, .. } = entry;
-        let signal = brief.signal.map(|signal| format!(", {} dBm", signal.last_dbm)).unwrap_or_default();
-        let text = device_label(entry).append(": ").append_text(age(brief.last_probe, now));
-        text.append(format_args!("{signal}, {}", pluralize(brief.probe_count, "probe", "probes")))
+        let (label, last) = (device_label(entry), age(brief.last_probe, now));
+        let dbm = brief.signal.map(|signal| signal.last_dbm);
+        let signal = dbm.map(|dbm| format!(", {dbm} dBm")).unwrap_or_default();
+        let line = label.clone().append(": ").append_text(last.clone());
+        let line = line.append(format_args!("{signal}, {}", pluralize(brief.probe_count, "probe", "probes")));
+        Entry { cells: vec![label, last, number_cell(dbm), Text::plain(brief.probe_count)], line }
     });
     let cards = number_buttons(page, "", |entry| Some(Callback::Card(entry.address)));
-    Reply { text, buttons: with_page_buttons(cards, page, turn), ..Reply::default() }
+    Reply { buttons: with_page_buttons(cards, page, turn), ..Reply::from(head.table(table)) }
 }
 
 fn device_label(entry: &ListedDevice) -> Text {
@@ -112,27 +123,34 @@ pub(in crate::chat) fn networks(
     is_watched: impl Fn(&Ssid) -> bool,
     now: Timestamp,
 ) -> Reply {
-    let head = Text::default().bold(format_args!("📶 Most requested networks{}", page_suffix(page)));
-    let hidden = match hidden_probes {
-        0 => String::new(),
-        count => format!("\nHidden networks, without a name: {}", pluralize(count, "probe", "probes")),
+    let title = Text::plain(format_args!("📶 Most requested networks{}", page_suffix(page)));
+    let head = Document::default().title(title);
+    let with_hidden = |document: Document| match hidden_probes {
+        0 => document,
+        count => {
+            let probes = pluralize(count, "probe", "probes");
+            document.paragraph(Text::plain(format_args!("Hidden networks, without a name: {probes}")))
+        }
     };
     if page.entries.is_empty() {
-        return head.append("\nNo device has looked for a network by name yet.").append(hidden).into();
+        let none = Text::plain("No device has looked for a network by name yet.");
+        return with_hidden(head.paragraph(none)).into();
     }
-    let text = numbered(head, page, |(ssid, network)| {
+    let columns = [Column::text("Network"), Column::number("Probes"), Column::text("Last")];
+    let table = numbered(columns, page, |(ssid, network)| {
         let mark = if is_watched(ssid) { "👁 " } else { "" };
+        let (name, last) = (Text::plain(mark).code(ssid), age(network.last_probe, now));
         let asked = pluralize(network.probe_count, "probe", "probes");
-        let text = Text::plain(mark).code(ssid);
-        text.append(format_args!(": {asked}, last ")).append_text(age(network.last_probe, now))
+        let line = name.clone().append(format_args!(": {asked}, last ")).append_text(last.clone());
+        Entry { cells: vec![name, Text::plain(network.probe_count), last], line }
     });
-    let text = text.append(hidden).append(
-        "\n\nPress 👁 with a number to watch that network. /ssid SSID lists the devices that look for it.",
-    );
+    let document = with_hidden(head.table(table)).gap().paragraph(Text::plain(
+        "Press 👁 with a number to watch that network. /ssid SSID lists the devices that look for it.",
+    ));
     let watch = number_buttons(page, "👁 ", |(ssid, _)| {
         Some(Callback::WatchListed(ssid.clone(), page.number)).filter(|_| !is_watched(ssid))
     });
-    Reply { text, buttons: with_page_buttons(watch, page, Callback::Networks), ..Reply::default() }
+    Reply { buttons: with_page_buttons(watch, page, Callback::Networks), ..Reply::from(document) }
 }
 
 /// The devices that look for a network. `network` is its record.
@@ -150,37 +168,37 @@ pub(in crate::chat) fn requesters(
         )
         .into();
     }
-    let short = match short_probes {
-        0 => String::new(),
-        count => format!(
-            "\nProbably for it, by its Short SSID, which other names may share: {}",
+    let with_short = |document: Document| match short_probes {
+        0 => document,
+        count => document.paragraph(Text::plain(format_args!(
+            "Probably for it, by its Short SSID, which other names may share: {}",
             pluralize(*count, "probe", "probes")
-        ),
+        ))),
     };
     if network.is_none() && page.entries.is_empty() {
-        return Text::plain(format_args!("🛎 No device has looked for \"{}\" yet.{short}", Foreign(ssid)))
-            .into();
+        let none = Text::plain(format_args!("🛎 No device has looked for \"{}\" yet.", Foreign(ssid)));
+        return with_short(Document::default().paragraph(none)).into();
     }
     let time_and_age = |time| time_and_age(time, now, zone);
-    let mut head = Text::default().bold(format_args!("📶 \"{}\"{}", Foreign(ssid), page_suffix(page)));
-    head = match network {
-        Some(network) => head
-            .append("\nFirst request: ")
-            .append_text(time_and_age(network.first_probe))
-            .append("\nLast request: ")
-            .append_text(time_and_age(network.last_probe))
-            .append(format_args!("\nProbe count: {}", network.probe_count.max(*sum))),
-        None => head.append(format_args!("\nProbe count: {sum}")),
+    let facts = match &network {
+        Some(network) => Table::of_facts()
+            .fact("First request", time_and_age(network.first_probe))
+            .fact("Last request", time_and_age(network.last_probe)),
+        None => Table::of_facts(),
     };
-    head = head.append(short);
-    head = head.append(match page.total {
-        0 => "\nNo device that I still know requested it".to_owned(),
-        _ => format!("\n{}", devices.counts.sentence("requested it")),
-    });
-    let text = numbered(head, page, |entry| {
+    let probes = network.map_or(0, |network| network.probe_count).max(*sum);
+    let title = Text::plain(format_args!("📶 \"{}\"{}", Foreign(ssid), page_suffix(page)));
+    let head = Document::default().title(title).table(facts.fact("Probe count", Text::plain(probes)));
+    let head = with_short(head).paragraph(Text::plain(match page.total {
+        0 => "No device that I still know requested it".to_owned(),
+        _ => devices.counts.sentence("requested it"),
+    }));
+    let columns = [Column::text("Device"), Column::number("Times"), Column::text("Last seen")];
+    let table = numbered(columns, page, |entry| {
+        let (label, last) = (device_label(entry), age(entry.brief.last_probe, now));
         let times = pluralize(entry.brief.probe_count, "time", "times");
-        let text = device_label(entry).append(format_args!(": {times}, last seen "));
-        text.append_text(age(entry.brief.last_probe, now))
+        let line = label.clone().append(format_args!(": {times}, last seen ")).append_text(last.clone());
+        Entry { cells: vec![label, Text::plain(entry.brief.probe_count), last], line }
     });
     let mut buttons = number_buttons(page, "", |entry| Some(Callback::Card(entry.address)));
     let watch = Callback::Watch(ssid.clone()).button("👁 Watch").map(Button::primary);
@@ -190,7 +208,7 @@ pub(in crate::chat) fn requesters(
     let command = Button::copying("📄 Copy /watch", format!("/watch {}", ssid_argument(ssid)));
     buttons.push(command.into_iter().collect());
     let buttons = with_page_buttons(buttons, page, |page| Callback::Network(ssid.clone(), page));
-    Reply { text, buttons, ..Reply::default() }
+    Reply { buttons, ..Reply::from(head.table(table)) }
 }
 
 /// The page and the number of pages, if there are several.
@@ -201,9 +219,32 @@ pub(super) fn page_suffix<T>(page: &Page<T>) -> String {
     }
 }
 
-pub(super) fn numbered<T>(head: Text, page: &Page<T>, line: impl Fn(&T) -> Text) -> Text {
-    (page.first()..).zip(&page.entries).fold(head, |text, (number, entry)| {
-        text.append(format_args!("\n{number}. ")).append_text(line(entry).shortened(ENTRY_LENGTH))
+/// The column of signals.
+pub(super) const DBM: Column = Column::number("dBm");
+
+/// A number, or an empty cell.
+pub(super) fn number_cell(number: Option<impl fmt::Display>) -> Text {
+    number.map_or_else(Text::default, Text::plain)
+}
+
+/// An entry of a list.
+pub(super) struct Entry {
+    /// Its cells in the table of a rich message.
+    pub(super) cells: Vec<Text>,
+    /// Its line in the classic form.
+    pub(super) line: Text,
+}
+
+/// The table of a page. Its first column has the numbers of the entries.
+pub(super) fn numbered<T, const N: usize>(
+    columns: [Column; N],
+    page: &Page<T>,
+    shown: impl Fn(&T) -> Entry,
+) -> Table {
+    let columns = std::iter::once(Column::number("#")).chain(columns);
+    (page.first()..).zip(&page.entries).fold(Table::new(columns), |table, (number, entry)| {
+        let Entry { cells, line } = shown(entry);
+        table.numbered(number, cells, line.shortened(ENTRY_LENGTH))
     })
 }
 

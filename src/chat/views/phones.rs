@@ -12,7 +12,7 @@ use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::phone::{PhoneReport, phone_label};
 use crate::text::Text;
-use crate::text::document::{Document, List, Table};
+use crate::text::document::{Column, Document, List, Table};
 use crate::text::format::{age, pluralize, shown_time, time_and_age, time_of_event};
 
 /// Addresses that a card lists.
@@ -123,21 +123,25 @@ pub(in crate::chat) fn choice(
     addresses: &[(MacAddr, JoinReason, Option<Timestamp>)],
     now: Timestamp,
 ) -> Reply {
-    let head = Text::plain(format_args!(
+    let question = Text::plain(format_args!(
         "✂️ Which of these addresses of {} belongs to another device?",
         phone_label(phone)
     ));
-    let text = addresses.iter().fold(head, |text, (address, why, last)| {
-        let text = text.append("\n• ").code(address).append(format_args!(": {}", reason(*why)));
-        match last {
-            Some(last) => text.append(", seen ").append_text(age(*last, now)),
-            None => text,
-        }
+    let columns = [Column::text("Address"), Column::text("Why it belongs to it"), Column::text("Last seen")];
+    let table = addresses.iter().fold(Table::new(columns), |table, (address, why, last)| {
+        let address = Text::default().code(address);
+        let line = address.clone().append(format_args!(": {}", reason(*why)));
+        let (line, last) = match last.map(|last| age(last, now)) {
+            Some(last) => (line.append(", seen ").append_text(last.clone()), last),
+            None => (line, Text::default()),
+        };
+        table.row_as([address, Text::plain(reason(*why)), last], line)
     });
     let buttons = addresses.iter().filter_map(|(address, ..)| {
         Some(vec![Callback::SplitPhone(phone, *address).button(format!("✂️ {address}"))?.danger()])
     });
-    Reply { text, buttons: buttons.collect(), ..Reply::default() }
+    let document = Document::default().paragraph(question).table(table);
+    Reply { buttons: buttons.collect(), ..Reply::from(document) }
 }
 
 /// An address was taken out of a phone. It is of the phone `now`.

@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use store::event::{DeviceKey, Timestamp};
 
 use super::history::the_last;
+use super::lists::{DBM, Entry, number_cell};
 use super::phones::used_addresses;
 use super::strangers::{new_device, reason, still_learning};
 use crate::chart::{DeviceLabels, LaneLabels};
@@ -17,6 +18,7 @@ use crate::chat::model::presence::{Interval, LeastDevices, SHORTEST_STAY};
 use crate::chat::model::time_range::TimeRange;
 use crate::chat::model::visitor::{Visitor, VisitorList};
 use crate::device_counts::DeviceCounts;
+use crate::text::document::{Column, Document, List, Table};
 use crate::text::format::{
     DAY_AND_SHORT_TIME, SHORT_TIME, WEEKDAY_AND_SHORT_TIME, age, live_age, local, pluralize, short_time,
     shown_duration,
@@ -29,7 +31,10 @@ const LISTED_INTERVALS: usize = 3;
 /// The most strangers that have a button.
 const STRANGER_BUTTONS: usize = 5;
 
-/// The longest line about a device, in UTF-16 code units.
+/// The most devices of which all intervals are shown, in a part that is folded up.
+const DETAILED_DEVICES: usize = 20;
+
+/// The longest line about a device in the classic form, in UTF-16 code units.
 const LINE_LENGTH: usize = 400;
 
 /// The longest device on a button, in characters.
@@ -41,29 +46,30 @@ pub(in crate::chat) const DOCUMENT_NAME: &str = "who-was-here.csv";
 /// Who was here: a line for each device, strangers first.
 pub(in crate::chat) fn visitors(list: &VisitorList, (now, zone): (Timestamp, Tz)) -> Reply {
     let VisitorList { range, visitors, least, learned, .. } = list;
-    let head = who_was_here(range, zone).append_text(live_age(range.to, now));
+    let head = Document::default().title(who_was_here(range, zone).append_text(live_age(range.to, now)));
     if visitors.is_empty() && least.ungrouped == 0 {
-        return head.append("\nNobody. The log has no probe of that time.").into();
+        return head.paragraph(Text::plain("Nobody. The log has no probe of that time.")).into();
     }
     let strangers = visitors.iter().filter(|visitor| visitor.reason.is_some()).count();
-    let head = with_counts(head, list);
+    let head = counts(list).into_iter().fold(head, Document::paragraph);
     let head = match still_learning(*learned) {
-        Some(note) => head.append(format_args!("\n{note}")),
+        Some(note) => head.paragraph(Text::plain(note)),
         None => head,
     };
     let shown_strangers = pluralize(strangers as u64, "stranger", "strangers");
-    let head = match (strangers, visitors.len() - strangers) {
-        (0, 0) => {
-            head.append("\nNo device is listed: a random address alone shows nothing about whose it is.")
-        }
-        (0, _) => head.append("\nNo strangers. The strongest signals come first."),
-        (_, 0) => head.append(format_args!("\n{shown_strangers}, the strongest signals first:")),
-        _ => head.append(format_args!(
-            "\n{shown_strangers}, then the others, each with the strongest signals first:"
-        )),
-    };
-    let text =
-        head.list(visitors.iter().map(|visitor| line(visitor, range, (now, zone)).shortened(LINE_LENGTH)));
+    let head = head.paragraph(Text::plain(match (strangers, visitors.len() - strangers) {
+        (0, 0) => "No device is listed: a random address alone shows nothing about whose it is.".to_owned(),
+        (0, _) => "No strangers. The strongest signals come first.".to_owned(),
+        (_, 0) => format!("{shown_strangers}, the strongest signals first:"),
+        _ => format!("{shown_strangers}, then the others, each with the strongest signals first:"),
+    }));
+    let columns =
+        [Column::text("Device"), Column::text("When"), DBM, Column::text("Last seen"), Column::text("Note")];
+    let table = visitors.iter().fold(Table::new(columns), |table, visitor| {
+        let Entry { cells, line } = entry(visitor, range, (now, zone));
+        table.row_as(cells, line.shortened(LINE_LENGTH))
+    });
+    let document = with_all_times(head.table(table), list, zone);
     let mut buttons = vec![
         Callback::ChartBetween(*range)
             .button("📊 Chart")
@@ -73,7 +79,7 @@ pub(in crate::chat) fn visitors(list: &VisitorList, (now, zone): (Timestamp, Tz)
     ];
     let strangers = visitors.iter().filter(|visitor| visitor.reason.is_some());
     buttons.extend(strangers.filter_map(alert_button).take(STRANGER_BUTTONS).map(|button| vec![button]));
-    Reply { text, buttons, ..Reply::default() }
+    Reply { buttons, ..Reply::from(document) }
 }
 
 fn alert_button(visitor: &Visitor) -> Option<Button> {
@@ -86,16 +92,32 @@ fn alert_button(visitor: &Visitor) -> Option<Button> {
     callback.button(format!("🔔 Alert me if {device} returns"))
 }
 
+/// All times of the devices whose line has only the first ones.
+fn with_all_times(
+    document: Document,
+    VisitorList { range, visitors, .. }: &VisitorList,
+    zone: Tz,
+) -> Document {
+    let intervals = |visitor: &Visitor| visitor.presence.intervals.len();
+    let frequent = visitors.iter().filter(|visitor| intervals(visitor) > LISTED_INTERVALS);
+    frequent.take(DETAILED_DEVICES).fold(document, |document, visitor| {
+        let times = pluralize(intervals(visitor) as u64, "time", "times");
+        let summary = Text::plain("All ").append(times).append(" of ").code(printable(&visitor.title));
+        let shown = visitor.presence.intervals.iter().map(|interval| shown_interval(interval, range, zone));
+        document.rich_details(summary, Document::default().list(List::of(shown)))
+    })
+}
+
 /// A device with its times, its signal, and why it is a stranger.
-fn line(visitor: &Visitor, range: &TimeRange, (now, zone): (Timestamp, Tz)) -> Text {
+fn entry(visitor: &Visitor, range: &TimeRange, (now, zone): (Timestamp, Tz)) -> Entry {
     let presence = &visitor.presence;
     let is_named = matches!(visitor.key, DeviceKey::Name(_));
-    let text = Text::default().code(printable(&visitor.title));
-    let text = match presence.random_addresses() {
-        (0, _) => text,
-        (1, _) if is_named => text,
-        (count, false) => text.append(format_args!(" ({})", used_addresses(count as usize))),
-        (count, true) => text.append(format_args!(" (more than {count} addresses)")),
+    let device = Text::default().code(printable(&visitor.title));
+    let device = match presence.random_addresses() {
+        (0, _) => device,
+        (1, _) if is_named => device,
+        (count, false) => device.append(format_args!(" ({})", used_addresses(count as usize))),
+        (count, true) => device.append(format_args!(" (more than {count} addresses)")),
     };
     let listed = presence.intervals.iter().take(LISTED_INTERVALS);
     let mut times: Vec<Text> = listed.map(|interval| shown_interval(interval, range, zone)).collect();
@@ -104,34 +126,46 @@ fn line(visitor: &Visitor, range: &TimeRange, (now, zone): (Timestamp, Tz)) -> T
     }
     let times =
         times.into_iter().reduce(|text, time| text.append(", ").append_text(time)).unwrap_or_default();
-    let text = text.append(": ").append_text(times);
-    let text = match presence.duration() {
-        Duration::ZERO => text,
-        duration => text.append(format_args!(" ({})", shown_duration(duration))),
+    let times = match presence.duration() {
+        Duration::ZERO => times,
+        duration => times.append(format_args!(" ({})", shown_duration(duration))),
     };
-    let text = match presence.strongest_dbm {
-        Some(dbm) => text.append(format_args!(", strongest {dbm} dBm")),
-        None => text,
+    let last_seen = presence.last().map(|last| age(last, now));
+    let notes: Vec<Text> =
+        several_phones(visitor, is_named).into_iter().chain(why_stranger(visitor, range, zone)).collect();
+    let line = device.clone().append(": ").append_text(times.clone());
+    let line = match presence.strongest_dbm {
+        Some(dbm) => line.append(format_args!(", strongest {dbm} dBm")),
+        None => line,
     };
-    let text = match presence.last() {
-        Some(last) => text.append_if_live(Text::plain(", last seen ").append_text(age(last, now))),
-        None => text,
+    let line = match &last_seen {
+        Some(last) => line.append_if_live(Text::plain(", last seen ").append_text(last.clone())),
+        None => line,
     };
-    let text = match (presence.at_least(), visitor.is_distinguishable) {
-        (0 | 1, true) => text,
-        (0 | 1, false) => text.append(". One or more phones of this model"),
-        (phones, _) if is_named => {
-            text.append(format_args!(". At least {phones} phones of one model share this name"))
-        }
-        (phones, _) => {
-            text.append(format_args!(". At least {phones} phones of this model, which cannot be told apart"))
-        }
+    let line = notes.iter().fold(line, |line, note| line.append(". ").append_text(note.clone()));
+    let note = notes.into_iter().reduce(|text, note| text.append(". ").append_text(note)).unwrap_or_default();
+    let signal = number_cell(presence.strongest_dbm);
+    Entry { cells: vec![device, times, signal, last_seen.unwrap_or_default(), note], line }
+}
+
+/// That a device may be several phones.
+fn several_phones(visitor: &Visitor, is_named: bool) -> Option<Text> {
+    let text = match (visitor.presence.at_least(), visitor.is_distinguishable) {
+        (0 | 1, true) => return None,
+        (0 | 1, false) => "One or more phones of this model".to_owned(),
+        (phones, _) if is_named => format!("At least {phones} phones of one model share this name"),
+        (phones, _) => format!("At least {phones} phones of this model, which cannot be told apart"),
     };
-    let Some(why) = visitor.reason else { return text };
-    match visitor.first_seen.filter(|first| *first < range.from) {
-        Some(first) => text.append(". Stranger: ").append_text(new_device(short_time(first, range.to, zone))),
-        None => text.append(format_args!(". Stranger: {}", reason(why))),
-    }
+    Some(Text::plain(text))
+}
+
+fn why_stranger(visitor: &Visitor, range: &TimeRange, zone: Tz) -> Option<Text> {
+    let why = visitor.reason?;
+    let why = match visitor.first_seen.filter(|first| *first < range.from) {
+        Some(first) => new_device(short_time(first, range.to, zone)),
+        None => Text::plain(reason(why)),
+    };
+    Some(Text::plain("Stranger: ").append_text(why))
 }
 
 /// The times of an interval, with the day if the range covers several.
@@ -165,24 +199,18 @@ fn who_was_here(range: &TimeRange, zone: Tz) -> Text {
     Text::plain("👥 ").bold("Who was here, ").bold_text(shown_range(range, zone))
 }
 
-/// Adds how many devices there were, and what the count leaves out.
-fn with_counts(text: Text, list: &VisitorList) -> Text {
-    let text = text.append(format_args!("\n{}", list.least.counts(list.grouped_addresses).line()));
-    let text = match list.has_more_ungrouped {
-        true => text.append("\nThere were more random addresses than are counted here."),
-        false => text,
-    };
-    with_omitted(text, list.omitted_probes)
+/// How many devices there were, and what the count leaves out: a line for each.
+fn counts(list: &VisitorList) -> Vec<Text> {
+    let counts = list.least.counts(list.grouped_addresses).line();
+    let more = "There were more random addresses than are counted here.";
+    let more = list.has_more_ungrouped.then(|| more.to_owned());
+    [Some(counts), more, omitted(list.omitted_probes)].into_iter().flatten().map(Text::plain).collect()
 }
 
-fn with_omitted(text: Text, omitted_probes: u64) -> Text {
-    match omitted_probes {
-        0 => text,
-        probes => text.append(format_args!(
-            "\nThere were too many devices: {} of those with the fewest are left out.",
-            pluralize(probes, "probe", "probes")
-        )),
-    }
+fn omitted(probes: u64) -> Option<String> {
+    let shown = pluralize(probes, "probe", "probes");
+    (probes > 0)
+        .then(|| format!("There were too many devices: {shown} of those with the fewest are left out."))
 }
 
 /// The line below the title of the lanes.
@@ -209,7 +237,8 @@ pub(in crate::chat) fn lane_labels<'a>(subtitle: &'a str, more: Option<&'a str>)
 
 /// The caption of the lanes.
 pub(in crate::chat) fn lanes(list: &VisitorList, zone: Tz) -> Text {
-    with_counts(who_was_here(&list.range, zone), list)
+    let head = who_was_here(&list.range, zone);
+    counts(list).into_iter().fold(head, |text, line| text.append("\n").append_text(line))
 }
 
 /// The caption of the table of who was here; if `is_cut`, it does not have all.
@@ -286,7 +315,7 @@ pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> T
             if *is_at_least { "at least " } else { "" }
         )),
     };
-    with_omitted(text, *omitted_probes)
+    omitted(*omitted_probes).into_iter().fold(text, |text, line| text.append("\n").append(line))
 }
 
 /// A phone that a button is about is not known any more.

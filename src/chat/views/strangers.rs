@@ -7,12 +7,15 @@ use store::event::{GroupingMode, StrangerReason, Timestamp};
 use store::state::{FULL_LEARNING, Stranger};
 
 use super::card::shown_address;
-use super::lists::{number_buttons, numbered, page_suffix, the_last, with_page_buttons};
+use super::lists::{
+    DBM, Entry, number_buttons, number_cell, numbered, page_suffix, the_last, with_page_buttons,
+};
 use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::strangers::Strangers;
 use crate::text::Text;
+use crate::text::document::{Column, Document};
 use crate::text::format::{pluralize, short_time, shown_duration};
 
 /// A page of the strangers of a period.
@@ -24,26 +27,29 @@ pub(in crate::chat) fn strangers(
     let Strangers { page, further, learned, mode } = strangers;
     let within = the_last(if period == ChartPeriod::Day { 24 * 60 } else { 7 * 24 * 60 });
     let head = match page.entries.is_empty() {
-        true => Text::plain(format_args!("🕵 No strangers in {within}.")),
-        false => Text::default().bold(format_args!("🕵 Strangers in {within}{}", page_suffix(page))),
+        true => Document::default().paragraph(Text::plain(format_args!("🕵 No strangers in {within}."))),
+        false => Document::default()
+            .title(Text::plain(format_args!("🕵 Strangers in {within}{}", page_suffix(page)))),
     };
     let head = match still_learning(*learned) {
-        Some(note) => head.append(format_args!("\n{note}")),
+        Some(note) => head.paragraph(Text::plain(note)),
         None => head,
     };
     let head = match mode {
-        GroupingMode::Off => head.append(
-            "\nRandom addresses are not grouped, so phones that use them are not listed: [grouping] mode is off.",
-        ),
+        GroupingMode::Off => head.paragraph(Text::plain(
+            "Random addresses are not grouped, so phones that use them are not listed: [grouping] mode is off.",
+        )),
         GroupingMode::InRange | GroupingMode::Returns => head,
     };
-    let mut text = numbered(head, page, |stranger| entry(stranger, now, zone));
+    let columns = [Column::text("Stranger"), Column::text("Seen"), DBM, Column::text("Why")];
+    let mut document = head.table(numbered(columns, page, |stranger| entry(stranger, now, zone)));
     if *further > 0 && !page.has_next() {
-        text = text.append(format_args!("\n… and {} before", pluralize(*further as u64, "other", "others")));
+        let others = pluralize(*further as u64, "other", "others");
+        document = document.paragraph(Text::plain(format_args!("… and {others} before")));
     }
     let cards = number_buttons(page, "", |stranger| Some(Callback::Card(stranger.address)));
     let buttons = with_page_buttons(cards, page, |page| Callback::Strangers(period, page));
-    Reply { text, buttons, ..Reply::default() }
+    Reply { buttons, ..Reply::from(document) }
 }
 
 /// While habits have not been learned for long enough: that, and what follows from it.
@@ -62,7 +68,7 @@ pub(in crate::chat) fn still_learning(learned: Duration) -> Option<String> {
     ))
 }
 
-fn entry(stranger: &Stranger, now: Timestamp, zone: Tz) -> Text {
+fn entry(stranger: &Stranger, now: Timestamp, zone: Tz) -> Entry {
     let strongest = stranger.strongest_dbm.map(|dbm| format!(", strongest {dbm} dBm")).unwrap_or_default();
     let [first, last] = [stranger.first, stranger.last].map(|time| short_time(time, now, zone));
     let times = match stranger.first.abs_diff(stranger.last) {
@@ -74,10 +80,10 @@ fn entry(stranger: &Stranger, now: Timestamp, zone: Tz) -> Text {
             .append_text(last)
             .append(", maybe in several visits"),
     };
-    who(stranger)
-        .append(": ")
-        .append_text(times)
-        .append(format_args!("{strongest}; {}", reason(stranger.reason)))
+    let (who, reason) = (who(stranger), reason(stranger.reason));
+    let line = who.clone().append(": ").append_text(times.clone());
+    let line = line.append(format_args!("{strongest}; {reason}"));
+    Entry { cells: vec![who, times, number_cell(stranger.strongest_dbm), Text::plain(reason)], line }
 }
 
 /// The stranger: its phone or its address.
@@ -119,6 +125,7 @@ mod tests {
 
     use super::*;
     use crate::chat::model::pagination::Page;
+    use crate::text::TimeMarkup;
 
     fn time(second: i64) -> Timestamp {
         Timestamp::from_micros(second * 1_000_000)
@@ -142,6 +149,12 @@ mod tests {
         strangers(&list, ChartPeriod::Day, (time(86_400), Tz::UTC))
     }
 
+    /// The HTML of the rich form, with a line for each block and row.
+    fn in_lines(document: &Document) -> String {
+        let html = document.to_rich_html(TimeMarkup::entities_at(time(86_400)));
+        ["<h3", "<p", "<table", "<tr"].iter().fold(html, |html, tag| html.replace(tag, &format!("\n{tag}")))
+    }
+
     #[test]
     fn says_each_reason() {
         let reasons = [
@@ -155,6 +168,7 @@ mod tests {
         entries.push(Stranger { at_least: 2, last: time(7200), strongest_dbm: None, ..stranger(reasons[1]) });
         let reply = shown(entries, 3, 14, GroupingMode::InRange);
         insta::assert_snapshot!(reply.text.to_string());
+        insta::assert_snapshot!("says_each_reason_in_a_table", in_lines(&reply.document.unwrap()));
         assert_eq!(reply.buttons.iter().flatten().count(), 6);
     }
 

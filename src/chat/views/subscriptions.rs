@@ -9,13 +9,14 @@ use store::event::{ChatId, Person, Timestamp};
 use store::state::{Follow, Ignored, Mute, Watch};
 
 use super::alerts::mute_ended;
-use super::lists::{ENTRY_LENGTH, page_suffix, with_page_buttons};
+use super::lists::{ENTRY_LENGTH, Entry, page_suffix, with_page_buttons};
 use crate::chat::button::Button;
 use crate::chat::callbacks::Callback;
 use crate::chat::commands::ssid_argument;
 use crate::chat::message::Reply;
 use crate::chat::model::pagination::Page;
 use crate::chat::model::watch_target::WatchTarget;
+use crate::text::document::{Column, Document, Table};
 use crate::text::format::{age, shown_time, time_of_event};
 use crate::text::{Foreign, Text, foreign, printable};
 
@@ -199,45 +200,51 @@ pub(in crate::chat) fn watches(
     let further = |set_by: Option<String>| set_by.map_or(String::new(), |set_by| format!(", {set_by}"));
     let alone = |set_by: Option<String>| set_by.map_or(String::new(), |set_by| format!(" ({set_by})"));
     let watched = watches.iter().map(|(ssid, by, watch)| {
-        let text = Text::default().code(ssid);
-        let text = match &watch.reason {
-            Some(reason) => text.append(format_args!(": {}", foreign(reason))),
-            None => text,
+        let network = Text::default().code(ssid);
+        let reason = watch.reason.as_deref().map(foreign);
+        let line = match &reason {
+            Some(reason) => network.clone().append(format_args!(": {reason}")),
+            None => network.clone(),
         };
         let set_by = further(set_by(*by, &watch.set_by));
-        let since = text.append(" (since ").append_text(shown_time(watch.since, zone));
-        (WATCHED, since.append(format_args!("{set_by})")))
+        let since = shown_time(watch.since, zone).append(set_by);
+        let line = line.append(" (since ").append_text(since.clone()).append(")");
+        (
+            Section::Watched,
+            Entry { cells: vec![network, reason.map_or_else(Text::default, Text::plain), since], line },
+        )
     });
     let followed = follows.iter().map(|Followed { device, by, follow, last_seen }| {
-        let minutes = follow.silence_seconds / 60;
-        let text = Text::plain(foreign(device)).append(": ");
-        let text = text.append_text(whereabouts(follow, *last_seen, now)).append(format_args!(
-            " (gone after {minutes} min of silence{})",
-            further(set_by(*by, &follow.set_by))
-        ));
-        (FOLLOWED, text)
+        let (device, minutes) = (Text::plain(foreign(device)), follow.silence_seconds / 60);
+        let whereabouts = whereabouts(follow, *last_seen, now);
+        let set_by = further(set_by(*by, &follow.set_by));
+        let line = device.clone().append(": ").append_text(whereabouts.clone());
+        let line = line.append(format_args!(" (gone after {minutes} min of silence{set_by})"));
+        let silence = Text::plain(format_args!("{minutes} min of silence{set_by}"));
+        (Section::Followed, Entry { cells: vec![device, whereabouts, silence], line })
     });
     let ignored = ignored.iter().map(|IgnoredDevice { device, by, ignored }| {
         let set_by = set_by(*by, &ignored.set_by).filter(|_| *by == asked_by);
-        (IGNORED, Text::plain(foreign(device)).append(alone(set_by)))
+        let line = Text::plain(foreign(device)).append(alone(set_by));
+        (Section::Ignored, Entry { cells: vec![line.clone()], line })
     });
     let page = Page::of(watched.chain(followed).chain(ignored).collect(), page);
     let mute = mute.map(|mute| muted(mute.until, zone).append(alone(set_by(asked_by, &mute.set_by))));
-    let mut parts: Vec<Text> = mute.into_iter().collect();
+    let mut document = mute.map_or_else(Document::default, |mute| Document::default().paragraph(mute));
     if watches.is_empty() && page.number == 0 {
-        parts.push(Text::plain("👁 No network is watched. Start with /watch SSID [reason]."));
+        let none = Text::plain("👁 No network is watched. Start with /watch SSID [reason].");
+        document = document.gap().paragraph(none);
     }
     let mut page_suffix = page_suffix(&page);
-    parts.extend(page.entries.chunk_by(|(one, _), (other, _)| one == other).map(|section| {
-        let title = section.first().map_or("", |(title, _)| title);
-        let head = Text::default().bold(format_args!("{title}{}", std::mem::take(&mut page_suffix)));
-        section
-            .iter()
-            .fold(head, |text, (_, entry)| text.append("\n• ").append_text(entry.shortened(ENTRY_LENGTH)))
-    }));
-    let text =
-        parts.into_iter().reduce(|text, part| text.append("\n\n").append_text(part)).unwrap_or_default();
-    Reply { text, buttons: with_page_buttons(Vec::new(), &page, Callback::Watches), ..Reply::default() }
+    for entries in page.entries.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((section, _)) = entries.first() else { continue };
+        let heading = Text::plain(format_args!("{}{}", section.title(), std::mem::take(&mut page_suffix)));
+        let table = entries.iter().fold(section.table(), |table, (_, Entry { cells, line })| {
+            table.row_as(cells.iter().cloned(), line.shortened(ENTRY_LENGTH))
+        });
+        document = document.heading(heading).table(table);
+    }
+    Reply { buttons: with_page_buttons(Vec::new(), &page, Callback::Watches), ..Reply::from(document) }
 }
 
 /// Whether a followed device is here, and when it was last seen. It may have left while nothing was captured, and
@@ -253,10 +260,36 @@ fn whereabouts(follow: &Follow, last_seen: Option<Timestamp>, now: Timestamp) ->
     Text::plain(format_args!("{here}last seen ")).append_text(age(last, now))
 }
 
-/// The headings of `/watches`.
-const WATCHED: &str = "👁 Watched networks";
-const FOLLOWED: &str = "🚶 Followed devices";
-const IGNORED: &str = "🙈 Ignored devices";
+/// A section of `/watches`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Watched,
+    Followed,
+    Ignored,
+}
+
+impl Section {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Watched => "👁 Watched networks",
+            Self::Followed => "🚶 Followed devices",
+            Self::Ignored => "🙈 Ignored devices",
+        }
+    }
+
+    /// Its table, without rows.
+    fn table(self) -> Table {
+        match self {
+            Self::Watched => {
+                Table::new([Column::text("Network"), Column::text("Reason"), Column::text("Since")])
+            }
+            Self::Followed => {
+                Table::new([Column::text("Device"), Column::text("Where"), Column::text("Gone after")])
+            }
+            Self::Ignored => Table::new([Column::text("")]),
+        }
+    }
+}
 
 pub(in crate::chat) fn following(
     device: &str,

@@ -1,7 +1,7 @@
 //! The classic form of a document: a text of lines.
 
 use super::fit::{Form, Size, more_line};
-use super::{Block, Document, List, Row};
+use super::{Block, Details, Document, List, Row};
 use crate::text::{MESSAGE_LIMIT, Text};
 
 /// The classic line of a row: `• first cell: second, third`.
@@ -22,8 +22,23 @@ impl Document {
     /// The classic form, of at most [`MESSAGE_LIMIT`] UTF-16 code units.
     pub fn to_text(&self) -> Text {
         let limit = Size { length: MESSAGE_LIMIT, blocks: usize::MAX };
-        text_of(&self.fitted(&Classic, limit).0, Text::default()).shortened(MESSAGE_LIMIT)
+        let classic = Self(classic_blocks(&self.0));
+        text_of(&classic.fitted(&Classic, limit).0, Text::default()).shortened(MESSAGE_LIMIT)
     }
+}
+
+/// The blocks without those that only a rich message shows.
+fn classic_blocks(blocks: &[Block]) -> Vec<Block> {
+    let shown =
+        blocks.iter().filter(|block| !matches!(block, Block::Details(details) if details.is_only_rich));
+    shown
+        .map(|block| match block {
+            Block::Details(details) => {
+                Block::Details(Details { content: classic_blocks(&details.content), ..details.clone() })
+            }
+            other => other.clone(),
+        })
+        .collect()
 }
 
 struct Classic;

@@ -120,10 +120,10 @@ impl<F: Form> Fit<'_, F> {
         for block in blocks {
             behind = self.minimum_of(block).left_of(behind);
             let fitted = match block {
-                Block::Details(Details { summary, content }) => {
+                Block::Details(Details { summary, content, is_only_rich }) => {
                     let space = (self.form.shell(block) + behind).left_of(left);
                     let content = self.with_items(content, space);
-                    Block::Details(Details { summary: summary.clone(), content })
+                    Block::Details(Details { summary: summary.clone(), content, is_only_rich: *is_only_rich })
                 }
                 Block::List(_) | Block::Table(_) => {
                     block.keeping(self.items_that_fit(block, behind.left_of(left)))
@@ -176,10 +176,14 @@ impl<F: Form> Fit<'_, F> {
             }
             let shell = self.form.shell(block);
             match block {
-                Block::Details(Details { summary, content }) if shell.fits(cut.left) => {
+                Block::Details(Details { summary, content, is_only_rich }) if shell.fits(cut.left) => {
                     cut.left = shell.left_of(cut.left);
                     let content = self.beginning(content, cut);
-                    kept.push(Block::Details(Details { summary: summary.clone(), content }));
+                    kept.push(Block::Details(Details {
+                        summary: summary.clone(),
+                        content,
+                        is_only_rich: *is_only_rich,
+                    }));
                 }
                 _ if self.minimum_of(block).fits(cut.left) => {
                     cut.left = self.minimum_of(block).left_of(cut.left);

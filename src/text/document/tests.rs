@@ -258,6 +258,23 @@ fn nothing_empty_is_shown() {
     );
 }
 
+#[test]
+fn rows_have_numbers_and_some_details_are_only_rich() {
+    let table = Table::new([Column::number("#"), Column::text("Device")]);
+    let table = table.numbered(11, [plain("van")], plain("van: 4 min ago"));
+    let visits = Document::default().list(List::of([plain("22:10")]));
+    let within = Document::default().rich_details(plain("Of another"), visits.clone()).paragraph(plain("b"));
+    let document = Document::default()
+        .table(table)
+        .rich_details(plain("All visits"), visits)
+        .details(plain("a"), within);
+    assert_eq!(document.to_text().to_string(), "11. van: 4 min ago\na\nb");
+    let shown = parse(&document.to_rich_html(TimeMarkup::Text));
+    assert_eq!(shown.of("td"), ["11", "van"]);
+    assert_eq!(shown.of("summary"), ["All visits", "a", "Of another"]);
+    assert_eq!(shown.of("li"), ["22:10", "22:10"]);
+}
+
 /// Text as a stranger may write it.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
