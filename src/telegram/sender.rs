@@ -5,15 +5,15 @@
 //! became a supergroup is served under its new ID: the migration is recorded in the event log, and the state
 //! knows it from then on.
 
+mod progress;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::de::IgnoredAny;
 use store::event::{ChatId, Event, EventKind, MessageId as AlertMessageId};
 use store::recorder::{ChangeError, ClockDoubt, RecorderHandle};
-use teloxide::payloads::{DeleteMessage, SendChatAction};
-use teloxide::types::{ChatAction, MessageId};
+use teloxide::types::MessageId;
 use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
@@ -21,14 +21,12 @@ use super::api::Api;
 use super::backoff::{Backoff, MAX_MESSAGE_WAIT};
 use super::delayed_replies::{DelayedReplies, DelayedReply, Queued};
 use super::delivery_schedule::Devices;
-use super::draft::{DraftId, DraftOutcome, SendMessageDraft};
-use super::outgoing::{Destination, OutgoingMessage, chat_action, telegram_id};
+use super::outgoing::{Destination, OutgoingMessage, chat_action};
 use super::request_error::{BLOCKED_BEFORE, RequestError};
-use super::server_features::{lacks_drafts, record_lacking};
 use super::token_bucket::SendLimiter;
 use super::topics::Topics;
 use crate::chat::{File, Reply};
-use crate::status::{ServerFeature, TelegramProblems, WaitsWith};
+use crate::status::{TelegramProblems, WaitsWith};
 use crate::text::{Text, TimeMarkup};
 
 /// Tries for a reply. The person is waiting, and may ask again.
@@ -470,75 +468,6 @@ impl Sender {
                 self.delayed.remove_next(chat);
             };
             asked = next_wait;
-        }
-    }
-
-    /// Shows for some seconds what the bot is doing. A failure has no effect.
-    pub(super) async fn show_action(&self, destination: Destination, action: ChatAction) {
-        let mut request = SendChatAction::new(telegram_id(destination.chat), action);
-        request.message_thread_id = destination.topic;
-        if let Err(error) = self.api.request(&request).await {
-            debug!(chat = %destination.chat, %error, "could not show a chat action");
-        }
-    }
-
-    /// Sends a progress message, or edits the `shown` one, if there is send capacity soon. Returns the message that
-    /// is shown now.
-    pub(super) async fn show_progress(
-        &self,
-        destination: Destination,
-        shown: Option<MessageId>,
-        reply: &Reply,
-    ) -> Option<MessageId> {
-        let chat = destination.chat;
-        if !self.try_acquire_soon(chat).await {
-            return shown;
-        }
-        let outcome = match shown {
-            Some(message) => self.api.edit(chat, message, reply, self.times()).await.map(|()| Some(message)),
-            None => {
-                let message = OutgoingMessage { destination, reply, silent: true, plain_limit: None };
-                self.api.send(&message, self.times()).await
-            }
-        };
-        outcome.unwrap_or_else(|error| {
-            debug!(%chat, %error, "could not show a progress message");
-            shown
-        })
-    }
-
-    /// Whether progress is shown in this chat as a draft. Telegram has drafts only in private chats.
-    pub(super) fn shows_drafts(&self, chat: ChatId) -> bool {
-        chat.0 > 0 && self.api.features().has(ServerFeature::Drafts)
-    }
-
-    /// Shows the text as a draft, or replaces that of this draft, if no reply needs the send capacity.
-    pub(super) async fn show_draft(
-        &self,
-        destination: Destination,
-        draft: DraftId,
-        text: &Text,
-    ) -> DraftOutcome {
-        if !self.limiter().try_take_for_draft(Instant::now()) {
-            return DraftOutcome::Skipped;
-        }
-        let request = SendMessageDraft::new(destination, draft, text);
-        let error = match self.api.request_as(&request).await {
-            Ok(IgnoredAny) => return DraftOutcome::Shown,
-            Err(error) => error,
-        };
-        debug!(chat = %destination.chat, %error, "could not show a draft");
-        let is_unknown = lacks_drafts(&error);
-        if is_unknown {
-            record_lacking(self.api.features(), ServerFeature::Drafts);
-        }
-        if is_unknown || error.refusal().is_some() { DraftOutcome::Refused } else { DraftOutcome::Skipped }
-    }
-
-    /// Deletes one of the bot's messages.
-    pub(super) async fn delete(&self, chat: ChatId, message: MessageId) {
-        if let Err(error) = self.api.request(&DeleteMessage::new(telegram_id(chat), message)).await {
-            warn!(event = "delete_failed", %chat, %error, "could not delete a progress message");
         }
     }
 

@@ -5,17 +5,17 @@
 
 mod batch;
 mod rich_text;
+mod used_parts;
 
 use std::fmt;
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::event::ChatId;
 use teloxide::types::{MessageId, ThreadId};
 use tracing::warn;
 
 pub(super) use batch::{elements_of_result, read_updates};
+use used_parts::{Numbered, UsedParts};
 
 /// Fields of a message that say that something happened in the chat, and that nobody wrote (Bot API, `Message`,
 /// "Service message").
@@ -344,81 +344,6 @@ fn text(value: &Value, name: &str) -> Option<String> {
 fn full_name(value: &Value) -> String {
     let names = [text(value, "first_name"), text(value, "last_name")];
     names.into_iter().flatten().collect::<Vec<_>>().join(" ")
-}
-
-#[derive(Deserialize)]
-struct Numbered {
-    update_id: u32,
-}
-
-/// An update without the parts that the bot does not use, which are skipped whatever they contain.
-#[derive(Serialize, Deserialize)]
-struct UsedParts {
-    update_id: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    message: Option<UsedMessage>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    callback_query: Option<UsedQuery>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    inline_query: Option<UsedInlineQuery>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    my_chat_member: Option<Value>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(default)]
-#[derive(Default)]
-struct UsedMessage {
-    message_id: Value,
-    date: Value,
-    chat: Value,
-    from: Value,
-    sender_chat: Value,
-    message_thread_id: Value,
-    is_topic_message: Value,
-    text: Value,
-    caption: Value,
-    is_automatic_forward: Value,
-    via_bot: Value,
-    #[serde(serialize_with = "presence")]
-    forward_origin: Option<IgnoredAny>,
-    #[serde(serialize_with = "presence")]
-    external_reply: Option<IgnoredAny>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_to_message: Option<UsedReply>,
-}
-
-#[derive(Serialize, Deserialize, Default)]
-#[serde(default)]
-struct UsedReply {
-    from: Value,
-    text: Value,
-    caption: Value,
-}
-
-#[derive(Serialize, Deserialize, Default)]
-#[serde(default)]
-struct UsedQuery {
-    id: Value,
-    from: Value,
-    message: UsedMessage,
-    data: Value,
-}
-
-#[derive(Serialize, Deserialize, Default)]
-#[serde(default)]
-struct UsedInlineQuery {
-    id: Value,
-    from: Value,
-    query: Value,
-}
-
-/// Whether there was something.
-fn presence<S: serde::Serializer>(part: &Option<IgnoredAny>, serializer: S) -> Result<S::Ok, S::Error> {
-    match part {
-        Some(IgnoredAny) => serializer.serialize_bool(true),
-        None => serializer.serialize_none(),
-    }
 }
 
 #[cfg(test)]
