@@ -253,11 +253,15 @@ impl Api {
         parse: impl FnOnce(u16, &[u8]) -> Result<T, RequestError>,
     ) -> Result<T, RequestError> {
         let start = Instant::now();
-        let outcome = receive(request).await.and_then(|(status, body)| parse(status, &body));
-        let outcome = match OPTIONAL_METHODS.contains(&method) {
-            true => outcome,
-            false => outcome.map_err(RequestError::of_known_method),
-        };
+        let is_optional = OPTIONAL_METHODS.contains(&method);
+        let outcome = receive(request).await.and_then(|(status, body)| match parse(status, &body) {
+            Err(RequestError::UnknownMethod) if !is_optional => Err(RequestError::Token),
+            // A proxy before the server may say it with a page of its own.
+            Err(RequestError::Temporary { .. }) if is_optional && status == 404 => {
+                Err(RequestError::UnknownMethod)
+            }
+            outcome => outcome,
+        });
         self.metrics.record(method, start.elapsed(), &outcome);
         outcome
     }

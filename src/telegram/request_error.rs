@@ -114,11 +114,6 @@ impl RequestError {
         self.refusal().is_some_and(|reason| reason.contains("message is not modified"))
     }
 
-    /// The error of a request of a method that every server knows.
-    pub(super) fn of_known_method(self) -> Self {
-        if let Self::UnknownMethod = self { Self::Token } else { self }
-    }
-
     /// Whether Telegram may accept the same message with other content.
     pub(super) fn may_be_about_content(&self) -> bool {
         match self {

@@ -163,6 +163,18 @@ impl Document {
         self
     }
 
+    /// Both forms, for snapshots: the classic text, and the HTML of the rich message with a line for each block.
+    #[cfg(test)]
+    pub(crate) fn both_forms(&self) -> String {
+        let mut html = self.to_rich_html(super::TimeMarkup::Text);
+        for tag in
+            ["<h", "<p>", "<ul>", "<li>", "</ul>", "<table", "<tr>", "</table>", "<details>", "</details>"]
+        {
+            html = html.replace(tag, &format!("\n{tag}"));
+        }
+        format!("{}\n{html}", self.to_text())
+    }
+
     fn with(mut self, block: Block) -> Self {
         self.0.push(block);
         self

@@ -205,8 +205,10 @@ fn after_a_split_the_message_says_since_when_the_phone_that_stays_is_near() {
     let card = testbed.ask(&random(2).to_string());
     split_off(&testbed, &card, random(1));
     testbed.kill_and_restart();
-    let since = format!(", since {}\nStill here at ", shown(came));
-    let edited = testbed.api.wait_for_message(|message| message.plain.contains(&since));
+    // The age of a time that is shown live stands behind it.
+    let since = format!(", since {} (", shown(came));
+    let is_edited = |text: &str| text.contains(&since) && text.contains("\nStill here at ");
+    let edited = testbed.api.wait_for_message(|message| is_edited(&message.plain));
     assert_eq!(edited.message_id, alert.message_id);
     testbed.api.assert_clean();
 }

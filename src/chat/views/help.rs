@@ -67,3 +67,13 @@ pub(in crate::chat) fn page_command(command: &Command, mode: Option<&str>, page:
         None => format!("/{} {page}", command.name),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_has_a_part_for_each_group_of_commands() {
+        insta::assert_snapshot!(help(true).both_forms());
+    }
+}

@@ -118,6 +118,13 @@ fn the_report_is_grouped() {
             origin: "from the link /etc/localtime".to_owned(),
         }),
     };
+    let report = full_report(&value, at("2026-11-22T12:00:00Z"), Tz::Europe__Berlin).both_forms();
+    insta::with_settings!({filters => vec![
+        (r"probewatch \d+\.\d+\.\d+", "probewatch 1.2.3"),
+        (r"\d+ days? old \(of [0-9-]+\)", "[age]"),
+    ]}, {
+        insta::assert_snapshot!("report_in_both_forms", report);
+    });
     insta::assert_snapshot!(shown(&value), @r"
     📟 probewatch 1.2.3
     Running for 3 d 4 h

@@ -25,7 +25,7 @@ const MASKS: [(&str, &str); 16] = [
     (r"just now|\d+ (s|min) ago", "‹recently›"),
     (r"(\d+ h) \d+ min of silence", "$1 ‹n› min of silence"),
     (r"(\d+ min )?\d+ s\b", "‹moments›"),
-    (r"registry: \d+ days old", "registry: ‹n› days old"),
+    (r"registry(:| \|) \d+ days old", "registry$1 ‹n› days old"),
     // Codes, the test's folder, the radio's name, the version.
     (r"\b[0-9a-f]{32}\b", "‹code›"),
     (r"/[^ ]*/\.tmp\w+", "‹folder›"),
