@@ -177,7 +177,7 @@ impl Chat {
     }
 
     /// The same chat with times in the zone of this one. The terminal has that of its own environment.
-    fn in_zone_of(&self, chat: ChatId) -> Self {
+    pub fn in_zone_of(&self, chat: ChatId) -> Self {
         let zone = self.settings_of(chat).time_zone;
         if chat == ChatId::TERMINAL || zone.origin != SettingOrigin::Chosen {
             return self.clone();

@@ -279,8 +279,8 @@ impl Access {
     }
 
     /// Sets the command menu of a served chat that wrote, if it has none.
-    pub(super) fn set_menu_if_missing(&self, chat: ChatId) {
-        self.menus.set_if_missing(chat, || self.role_of(chat));
+    pub(super) async fn set_menu_if_missing(&self, chat: ChatId) {
+        self.menus.set_if_missing(chat, || self.role_of(chat)).await;
     }
 
     /// Whether the bot has no owner.

@@ -77,8 +77,8 @@ impl Menus {
         request_or_repeat(&self.api, delete_menu(chat)).await;
     }
 
-    /// Sets the menu of a chat that wrote, if it has none yet: in the background, and once.
-    pub(super) fn set_if_missing(&self, chat: ChatId, role: impl FnOnce() -> Role) {
+    /// Sets the menu of a chat that wrote, if it has none yet: once.
+    pub(super) async fn set_if_missing(&self, chat: ChatId, role: impl FnOnce() -> Role) {
         let is_due = {
             let mut progress = self.progress();
             self.has_tried_all.load(Ordering::Relaxed)
@@ -86,8 +86,7 @@ impl Menus {
                 && progress.sent_again.insert(chat)
         };
         if is_due {
-            let (menus, role) = (self.clone(), role());
-            tokio::spawn(async move { menus.set(chat, role).await });
+            self.set(chat, role()).await;
         }
     }
 

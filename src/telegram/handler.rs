@@ -154,7 +154,7 @@ impl Handler {
         let person = ChatId(query.from.id);
         let has_access = person.0 > 0 && self.sender.has_access(person);
         let server = (&self.api, self.sender.times());
-        self.inline_queries.answer(query, has_access, &self.chat, server).await;
+        self.inline_queries.answer(query, has_access, &self.chat.in_zone_of(person), server).await;
     }
 
     /// Answers a press that is not carried out, since it repeats another.
@@ -205,7 +205,7 @@ impl Handler {
             return;
         }
         self.access.record_name(chat, message.chat.name.clone());
-        self.access.set_menu_if_missing(chat);
+        self.access.set_menu_if_missing(chat).await;
         self.sender.record_presence(chat).await;
         let is_text = matches!(incoming, IncomingMessage::Text { .. });
         let question = is_text.then(|| self.questions.take(chat, Instant::now())).flatten();

@@ -108,7 +108,7 @@ fn time_zone(text: Text, settings: &ShownSettings) -> (Text, Vec<Vec<Option<Butt
     let guess: Tz = settings.effective.time_zone.value;
     let now: Timestamp = settings.now;
     let text = text.append("Which time zone are you in? I guess ").code(guess).append(
-        ". Times and quiet hours will be those of this zone. You can skip each question, and change each answer with \
+        ". Quiet hours, charts and times will be in this zone. You can skip each question, and change each answer with \
          /settings later.",
     );
     let mut rows = zone_buttons(&time_zones::near(guess, now), (now, None, Place::FirstSteps));

@@ -130,7 +130,7 @@ impl ShownSettings {
         };
         Some(match self.sees_places {
             true => format!(
-                "{subject} set in {}. That takes precedence: remove the key there to choose here.",
+                "{subject} set in {}. That takes precedence: remove the key there and restart the service to choose here.",
                 printable(place)
             ),
             false => format!(
@@ -295,9 +295,10 @@ fn doorbell(shown: &ShownSettings) -> Reply {
 }
 
 fn time_zone(shown: &ShownSettings) -> Reply {
-    let text = Text::plain("🕰 ")
-        .bold("Time zone")
-        .append(format_args!(": {}.\nTimes and quiet hours are those of this zone.", shown.time_zone_line()));
+    let text = Text::plain("🕰 ").bold("Time zone").append(format_args!(
+        ": {}.\nQuiet hours, charts and times are in this zone.",
+        shown.time_zone_line()
+    ));
     let mut choices =
         zone_buttons(&crate::chat::model::time_zones::near(shown.effective.time_zone.value, shown.now), {
             (shown.now, Some(shown.effective.time_zone.value), Place::Settings)
