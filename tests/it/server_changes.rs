@@ -91,7 +91,7 @@ fn a_kill_while_an_alert_is_sent_again_in_another_form_loses_and_repeats_nothing
         };
         testbed.ask("/watch Depot");
         let calls = testbed.api.calls().len();
-        testbed.api.fail_when(usize::MAX, Fault::Hang, |call| is_alert_call(call));
+        testbed.api.fail_when(usize::MAX, Fault::Hang, is_alert_call);
         testbed.transmit(VAN, "Depot");
         let hangs = |call: &Call| call.outcome == Outcome::Faulted(Fault::Hang);
         wait_until("an alert that hangs", || testbed.api.calls()[calls..].iter().any(hangs).then_some(()));

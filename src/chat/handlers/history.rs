@@ -90,12 +90,14 @@ impl Chat {
         &self,
         query: &str,
         action: impl Fn(MacAddr) -> Callback,
-    ) -> Result<Box<DeviceReport>, Reply> {
+    ) -> Result<Box<DeviceReport>, Box<Reply>> {
         let state = self.recorder.state();
         match look_up(&state, query) {
             LookupResult::Device(report) => Ok(report),
             other => {
-                Err(self.ambiguous_reply(&state, &other, |address, label| action(address).button(label)))
+                let reply =
+                    self.ambiguous_reply(&state, &other, |address, label| action(address).button(label));
+                Err(Box::new(reply))
             }
         }
     }
@@ -109,7 +111,7 @@ impl Chat {
     ) -> Reply {
         let ChartSource { title, filter, last_probe } = match self.chart_source(subject, period) {
             Ok(chart_source) => chart_source,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         let buttons = views::chart_buttons(period, |period| match &filter {
             ProbeFilter::Addresses(addresses) => Some(Callback::ChartDevice(*addresses.first()?, period)),
@@ -140,7 +142,7 @@ impl Chat {
     }
 
     /// The probes of `subject`, or the reply if there is no such device.
-    fn chart_source(&self, subject: ChartSubject, period: ChartPeriod) -> Result<ChartSource, Reply> {
+    fn chart_source(&self, subject: ChartSubject, period: ChartPeriod) -> Result<ChartSource, Box<Reply>> {
         Ok(match subject {
             ChartSubject::Device(query) => {
                 let report = self.device_of(&query, |address| Callback::ChartDevice(address, period))?;
@@ -160,7 +162,7 @@ impl Chat {
     pub(in crate::chat) async fn probes(&self, address: MacAddr, page: u32, progress: &Progress) -> Reply {
         let report = match self.device_of(&address.to_string(), Callback::NewestProbes) {
             Ok(report) => report,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         let title = report.title();
         let number = page.min(PROBE_PAGES as u32 - 1);
@@ -194,7 +196,7 @@ impl Chat {
     pub(in crate::chat) async fn export_device(&self, query: &str, progress: &Progress) -> Reply {
         let report = match self.device_of(query, Callback::Card) {
             Ok(report) => report,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         let title = report.title();
         let file = report.addresses.first().map(|address| format!("probes-{address}.csv").replace(':', ""));

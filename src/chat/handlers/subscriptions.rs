@@ -198,7 +198,7 @@ impl Chat {
             let state = self.recorder.state();
             let (found, silence) = match self.device_and_silence(&state, query) {
                 Ok(meant) => meant,
-                Err(refused) => return refused,
+                Err(refused) => return *refused,
             };
             let Some(device) = found.key() else { return texts::no_such_device(query).into() };
             let meant = Meant::new(&state, device, chat, state.follows());
@@ -236,7 +236,7 @@ impl Chat {
         &self,
         state: &State,
         query: &str,
-    ) -> Result<(FoundDevice, Option<Duration>), Reply> {
+    ) -> Result<(FoundDevice, Option<Duration>), Box<Reply>> {
         let to_follow = |address, label| Callback::Follow(address).button(label);
         let (found, silence) = match which_device(state, query) {
             Ok(found) => (found, None),
@@ -245,13 +245,13 @@ impl Chat {
                 let split =
                     split.and_then(|(device, minutes)| Some((device.trim(), minutes.parse::<u64>().ok()?)));
                 let Some((device, minutes)) = split else {
-                    return Err(self.ambiguous_reply(state, &not_found, to_follow));
+                    return Err(Box::new(self.ambiguous_reply(state, &not_found, to_follow)));
                 };
                 if !FOLLOW_MINUTES.contains(&minutes) {
-                    return Err(texts::bad_follow_minutes(&FOLLOW_MINUTES).into());
+                    return Err(Box::new(texts::bad_follow_minutes(&FOLLOW_MINUTES).into()));
                 }
                 let found = which_device(state, device)
-                    .map_err(|found| self.ambiguous_reply(state, &found, to_follow))?;
+                    .map_err(|found| Box::new(self.ambiguous_reply(state, &found, to_follow)))?;
                 (found, Some(Duration::from_secs(60 * minutes)))
             }
         };
@@ -259,7 +259,7 @@ impl Chat {
         let is_random = found.phones.is_empty() && found.addresses.iter().all(|address| address.is_random());
         match found.addresses.first() {
             Some(first) if is_random => {
-                Err(texts::random_cannot_be_followed(*first, found.addresses.len()).into())
+                Err(Box::new(texts::random_cannot_be_followed(*first, found.addresses.len()).into()))
             }
             _ => Ok((found, silence)),
         }

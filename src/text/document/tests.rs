@@ -198,7 +198,7 @@ fn a_text_that_is_too_long_by_itself_is_cut() {
 
 #[test]
 fn further_columns_share_the_last_one() {
-    let table = Table::new((0..30).map(|_| Column::text("c"))).row((0..30).map(|column| Text::plain(column)));
+    let table = Table::new((0..30).map(|_| Column::text("c"))).row((0..30).map(Text::plain));
     let shown = parse(&Document::default().table(table).to_rich_html(TimeMarkup::Text));
     assert_eq!(shown.of("td").last(), Some(&"19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29"));
     assert_eq!(shown.of("th").len(), 20);
