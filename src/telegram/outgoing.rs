@@ -110,13 +110,13 @@ impl Payload for EditRichMessage {
 #[derive(Debug, Serialize)]
 pub(super) struct InputRichMessage {
     html: String,
-    /// No SSID becomes a link, a mention or a command.
+    /// No SSID becomes a link, a mention or a command. Only a list of commands is searched for them.
     skip_entity_detection: bool,
 }
 
 impl InputRichMessage {
     fn new(document: &Document, form: MessageForm) -> Self {
-        Self { html: document.to_rich_html(form.times), skip_entity_detection: true }
+        Self { html: document.to_rich_html(form.times), skip_entity_detection: !document.has_commands() }
     }
 }
 

@@ -55,6 +55,8 @@ pub struct List {
     classic_limit: Option<usize>,
     /// Whether the classic form shows the items in the line above the list.
     is_in_line: bool,
+    /// Whether its items are commands to tap.
+    is_of_commands: bool,
 }
 
 /// A table.
@@ -175,6 +177,18 @@ impl Document {
         format!("{}\n{html}", self.to_text())
     }
 
+    /// Whether it has a list of commands to tap.
+    pub(crate) fn has_commands(&self) -> bool {
+        fn has_commands(blocks: &[Block]) -> bool {
+            blocks.iter().any(|block| match block {
+                Block::List(list) => list.is_of_commands,
+                Block::Details(details) => has_commands(&details.content),
+                _ => false,
+            })
+        }
+        has_commands(&self.0)
+    }
+
     fn with(mut self, block: Block) -> Self {
         self.0.push(block);
         self
@@ -182,6 +196,13 @@ impl Document {
 }
 
 impl List {
+    /// A list of commands, which readers can tap. Nothing that others wrote may be in the same document: Telegram
+    /// makes it tappable, too.
+    #[must_use]
+    pub(crate) fn of_commands(self) -> Self {
+        Self { is_of_commands: true, ..self }
+    }
+
     /// A list of these items.
     pub fn of(items: impl IntoIterator<Item = Text>) -> Self {
         Self { items: items.into_iter().collect(), ..Self::default() }

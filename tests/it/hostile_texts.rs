@@ -3,8 +3,8 @@
 
 use std::thread;
 
-use crate::support::bot_api::{SentMessage, Version};
-use crate::support::testbed::{Mode, Testbed};
+use crate::support::bot_api::{BotApi, Incoming, SentMessage, Version};
+use crate::support::testbed::{CHAT, Mode, Testbed};
 use crate::support::wait::{self, TEST_LIMIT};
 use dot11::Ssid;
 
@@ -54,7 +54,9 @@ fn assert_harmless(message: &SentMessage) {
 
 fn play(version: Version) {
     let change = |config: crate::support::service::Config| config.cooldown_seconds(0);
-    let Some(mut testbed) = Testbed::start_against(version, Mode::Webhook, change) else { return };
+    let api = BotApi::start_version(version);
+    api.set_inline_mode(true);
+    let Some(mut testbed) = Testbed::start_with(api, Mode::Webhook, change) else { return };
     for (number, ssid) in SSIDS.iter().enumerate() {
         let confirmed = testbed.ask(&format!("/watch \"{}\" because of {ssid}", ssid.replace('"', "\\\"")));
         assert!(confirmed.plain.contains(&shown(ssid)), "{ssid:?}: {confirmed:?}");
@@ -100,10 +102,22 @@ fn play(version: Version) {
     for ssid in SSIDS {
         testbed.ask(&format!("/ssid \"{}\"", ssid.replace('"', "\\\"")));
     }
+    // No more than one person may ask for in a minute.
+    for number in (0..SSIDS.len()).step_by(2) {
+        testbed.bring(Incoming::inline_query(CHAT, address(number)));
+        for article in testbed.api.wait_for_inline_answer() {
+            assert!(article.plain.contains(&shown(SSIDS[number])), "{number}: {article:?}");
+            assert_eq!(article.detected, [], "{article:?}");
+        }
+    }
     let sent = testbed.api.sent();
     sent.iter().for_each(assert_harmless);
     let rich = sent.iter().filter(|message| message.rich.is_some()).count();
     assert_eq!(rich > 0, version == Version::V10_1, "{rich} rich messages");
+    // The bot's own commands can be tapped.
+    let help = testbed.ask("/help");
+    assert!(help.detected.iter().any(|found| found.text == "/devices"), "{help:?}");
+    assert!(help.detected.iter().all(|found| found.kind == "bot_command"), "{help:?}");
     for (what, count) in testbed.api.unknown() {
         assert!(count == 1 || what == "InlineKeyboardButton.style", "{what} was tried {count} times");
     }

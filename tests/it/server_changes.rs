@@ -51,7 +51,7 @@ fn an_edit_on_a_downgraded_server_becomes_classic() {
     for number in 0..11 {
         testbed.transmit(&format!("00:23:a7:00:01:{number:02x}"), "Depot");
     }
-    let list = testbed.ask_until("/devices", "10. ");
+    let list = testbed.ask_until("/devices", "page 1 of 2");
     testbed.api.set_version(Version::V7_0);
     let edited = testbed.bring_and_wait(CHAT, Incoming::press(&list, list.button("▶")));
     assert_eq!((edited.message_id, edited.rich.is_some()), (list.message_id, false));

@@ -37,7 +37,7 @@ pub(in crate::chat) fn help(to_owner: bool) -> Document {
 fn with_group(help: Document, group: CommandGroup, to_owner: bool) -> Document {
     let commands = commands::commands_for_role(to_owner).filter(|command| command.group == group);
     let lines = commands.map(|command| usage(command).append(format_args!(": {}", command.help)));
-    let list = Document::default().list(List::of(lines));
+    let list = Document::default().list(List::of(lines).of_commands());
     match list.is_empty() {
         true => help,
         false => help.gap().details(Text::default().bold(group.title()), list),
