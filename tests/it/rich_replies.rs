@@ -79,6 +79,8 @@ fn a_rich_message_is_edited_as_text_on_a_server_that_lost_them() {
     let edited = testbed.api.message(CHAT, card.message_id).unwrap();
     assert!(edited.plain.contains(VAN), "{}", edited.plain);
     assert_eq!(sent(), before, "no message is new");
+    // The test made that press itself, so the server does not know it.
+    assert_eq!(testbed.api.take_violations().len(), 1);
 }
 
 #[test]
