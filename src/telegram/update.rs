@@ -496,6 +496,24 @@ mod tests {
     }
 
     #[test]
+    fn an_inline_query_is_read_whatever_its_other_parts_are() {
+        let deep = format!("{}{}", "[".repeat(400), "]".repeat(400));
+        for location in ["null", "5", r#""\ud83d""#, deep.as_str()] {
+            let from = r#"{"id":777,"is_bot":false,"first_name":"Alice"}"#;
+            let update = format!(
+                r#"{{"update_id":5,"inline_query":{{"id":"9","from":{from},"query":"lamp","location":{location}}}}}"#
+            );
+            let UpdateKind::InlineQuery(query) = read(&update).kind else { panic!("{update}") };
+            assert_eq!((query.id.as_str(), query.from.id, query.query.as_str()), ("9", 777, "lamp"));
+        }
+        for unreadable in [json!(null), json!([]), json!({"id": 9}), json!({"id": "9", "from": {"id": "x"}})]
+        {
+            let update = Update::from_value(&json!({"update_id": 5, "inline_query": unreadable})).unwrap();
+            assert_eq!(update.kind, UpdateKind::Other { name: "inline_query".to_owned(), chat: None });
+        }
+    }
+
+    #[test]
     fn a_membership_of_an_unknown_status_is_neither() {
         let present = |member: Value| {
             let update = json!({"update_id": 5, "my_chat_member":
