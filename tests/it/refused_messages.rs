@@ -158,8 +158,8 @@ fn rejected_content_is_sent_once_more_as_plain_text() {
     testbed.service.wait_for_log_event_after(seen, "alert_undeliverable", &[("chat", "1001")]);
     testbed.transmit("00:23:a7:00:00:02", "Depot");
     assert!(testbed.wait_for_alert(5).plain.contains("00:23:a7:00:00:02"));
-    // Replies, too.
-    testbed.api.fail_next("sendMessage", 1, refusal("Bad Request: can't parse entities"));
+    // Replies, too, if the classic form of a rich message is rejected as well.
+    testbed.api.fail_next("sendMessage", 2, refusal("Bad Request: can't parse entities"));
     let reply = testbed.ask("/watches");
     assert!(reply.plain.contains("Depot") && reply.raw["parse_mode"].is_null(), "{}", reply.plain);
     testbed.api.assert_clean();
