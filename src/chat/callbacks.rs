@@ -310,7 +310,8 @@ fn read_setting(setting: &str, value: &str) -> Option<ChatSetting> {
         ("quiet", hours) => {
             let (from, to) = hours.split_once('-')?;
             let minutes = |clock: &str| {
-                let (hours, minutes) = clock.split_at_checked(2).filter(|_| clock.len() == 4)?;
+                let is_clock = clock.len() == 4 && clock.bytes().all(|byte| byte.is_ascii_digit());
+                let (hours, minutes) = clock.split_at_checked(2).filter(|_| is_clock)?;
                 let minutes = read_number(minutes).filter(|minutes| *minutes < 60)?;
                 Some(read_number(hours)?.checked_mul(60)? + minutes)
             };
