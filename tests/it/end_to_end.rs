@@ -17,7 +17,7 @@ fn looks_up_and_alerts(mode: Mode) {
     let Some(mut testbed) = Testbed::start(mode, |config| config) else { return };
 
     // Before the first frame.
-    testbed.ask_until("/status", "capturing\n   no frame yet\n");
+    testbed.ask_until("/status", "capturing · none yet");
     assert!(testbed.ask(ALICE).plain.starts_with("🛎 Alice's phone has a name but has not been seen yet"));
     assert!(testbed.ask("Alicia").plain.contains("Alice's phone"), "suggests a similar name");
 
@@ -76,7 +76,7 @@ fn looks_up_and_alerts(mode: Mode) {
     assert!(testbed.ask("/watches").plain.contains("Depot 7"));
     assert!(testbed.ask("/unwatch Depot 7").plain.contains("No longer"));
     let status = testbed.ask("/status").plain;
-    assert!(status.contains("capturing\n   last frame ") && !status.contains("no frame yet"), "{status}");
+    assert!(status.contains("capturing · ") && !status.contains("capturing · none yet"), "{status}");
     let menu = testbed.api.commands_of(CHAT).unwrap();
     assert!(menu.to_string().contains("\"watch\""), "{menu}");
 
