@@ -3,9 +3,10 @@
 //! break anything. It never shows the token.
 
 mod machine;
+mod resistance;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -17,10 +18,9 @@ use crate::support::bot_api::Fault;
 use crate::support::frames::ProbeRequestFrame;
 use crate::support::process;
 use crate::support::require;
-use crate::support::service::probewatch_as_nobody;
 use crate::support::tap_radio::TapRadio;
 use crate::support::terminal::Terminal;
-use machine::{CONFIG, LINK, Machine, NETWORK_MANAGER, RECORD, TOKEN};
+use machine::{CONFIG, LINK, Machine, NETWORK_MANAGER, NETWORKD, RECORD, SECOND_LINK, TOKEN};
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
@@ -237,21 +237,6 @@ fn each_step_can_be_declined() {
 }
 
 #[test]
-fn ctrl_c_at_the_token_leaves_the_terminal_as_it_was() {
-    let machine = Machine::new();
-    let before = machine.files();
-    let mut terminal = Terminal::start(machine.setup_command(&["--adapter", "wlan1"]));
-    terminal.expect("The bot's token");
-    terminal.wait_until_echo_is(false);
-    terminal.press("12:half\u{3}");
-    terminal.expect("interrupted");
-    terminal.wait_until_echo_is(true);
-    let (status, shown) = terminal.finish();
-    assert!(!status.success() && !shown.contains("half"), "{shown}");
-    assert_eq!(machine.files(), before);
-}
-
-#[test]
 fn without_a_terminal_it_says_which_flags_are_missing() {
     let machine = Machine::new();
     let before = machine.files();
@@ -381,136 +366,76 @@ fn a_token_in_the_configuration_stays_private_and_counts() {
     assert_eq!(machine.read(TOKEN), format!("{}\n", machine.api.token()), "the unit needs it");
 }
 
+/// Undo does as root what the record says.
 #[test]
-fn hostile_and_broken_files_are_refused_before_anything_is_changed() {
-    type Damage = fn(&Machine);
-    let damages: [(&str, Damage); 12] = [
-        ("config.toml is a symbolic link", |machine| {
-            let theirs = machine.write("theirs", "");
-            fs::create_dir(machine.path("/etc/probewatch")).unwrap();
-            symlink(theirs, machine.path(CONFIG)).unwrap();
-        }),
-        ("telegram-token is a symbolic link", |machine| {
-            fs::create_dir(machine.path("/etc/probewatch")).unwrap();
-            symlink("/etc/passwd", machine.path(TOKEN)).unwrap();
-        }),
-        ("/etc/probewatch is a symbolic link", |machine| {
-            symlink("/tmp", machine.path("/etc/probewatch")).unwrap();
-        }),
-        ("own or may write to the folder /etc/probewatch", |machine| {
-            fs::create_dir(machine.path("/etc/probewatch")).unwrap();
-            fs::set_permissions(machine.path("/etc/probewatch"), fs::Permissions::from_mode(0o777)).unwrap();
-        }),
-        ("config.toml is no file", |machine| fs::create_dir_all(machine.path(CONFIG)).unwrap()),
-        ("/etc/probewatch is no folder", |machine| machine.write_in_root("/etc/probewatch", "")),
-        ("config.toml: ", |machine| machine.write_in_root(CONFIG, "[capture]\nsources = [\"secret")),
-        ("unknown key `capture.sorces`", |machine| machine.write_in_root(CONFIG, "[capture]\nsorces = []\n")),
-        ("is no text in UTF-8", |machine| {
-            machine.write_in_root(CONFIG, "");
-            fs::write(machine.path(CONFIG), b"# \xff\n").unwrap();
-        }),
-        ("probewatch.conf is a symbolic link", |machine| {
-            symlink("/etc/passwd", machine.path(NETWORK_MANAGER)).unwrap();
-        }),
-        ("the record of earlier changes", |machine| machine.write_in_root(RECORD, "{\"version\":1,\"chan")),
-        ("probewatch-setup.json is a symbolic link", |machine| {
-            symlink("/etc/passwd", machine.path(RECORD)).unwrap();
-        }),
-    ];
-    for (message, damage) in damages {
-        let machine = Machine::new();
-        damage(&machine);
-        let before = machine.files();
-        let said = failed(&machine, &machine.set_up(&[]), message);
-        assert!(!said.contains("\"secret"), "{said}");
-        assert_eq!(machine.files(), before, "{message}");
-        assert_eq!(machine.units(), [""; 0], "{message}");
-    }
-}
-
-#[test]
-fn a_full_disk_leaves_nothing_half_done() {
+fn a_second_adapter_leaves_the_first_its_name() {
     let machine = Machine::new();
-    let before = machine.files();
-    let token = machine.write("token", machine.api.token());
-    let inner = machine.setup_command(&["--yes", "--token-file", token.to_str().unwrap()]);
-    // Every write to a file fails.
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]).arg(inner.get_program());
-    command.args(inner.get_args());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    failed(&machine, &process::output(&mut command), "could not write /var/lib/probewatch-setup.json");
-    assert_eq!(machine.files(), before);
+    machine.write("active.systemd-networkd.service", "");
+    let before = (machine.files(), machine.units());
     succeeded(&machine, &machine.set_up(&[]));
-}
-
-#[test]
-fn killed_at_any_call_it_goes_on_and_can_be_undone() {
-    let whole = Machine::new();
-    let before = whole.files();
-    succeeded(&whole, &whole.set_up(&[]));
-    let without_record = |machine: &Machine| {
-        let mut files = machine.files();
-        // It differs by what was noted before the kill.
-        files.remove(std::path::Path::new(RECORD.trim_start_matches('/')));
-        files
-    };
-    let after = without_record(&whole);
-    let mut kills = 0;
-    for at in 1.. {
-        let machine = Machine::new();
-        machine.write("kill-at", &at.to_string());
-        let was_killed = machine.set_up(&[]).status.code().is_none();
-        machine.remove("kill-at");
-        if !was_killed {
-            break;
-        }
-        kills += 1;
-        // The kernel knows the adapter by its new name if that was as far as it came.
-        if machine.path("/sys/class/net/probe0").exists() {
-            machine.set_adapters(&json!([{ "name": "probe0", "address": "00:c0:ca:12:34:56" }]));
-        }
-        if at % 2 == 0 {
-            succeeded(&machine, &machine.set_up(&[]));
-            let again = without_record(&machine);
-            let changed: Vec<_> =
-                after.iter().filter(|(path, file)| again.get(*path) != Some(file)).collect();
-            assert!(changed.is_empty() && again.len() == after.len(), "{at}: {changed:?}");
-            assert_eq!(machine.units(), whole.units(), "{at}");
-        }
-        succeeded(&machine, &machine.setup(&["--undo", "--yes"]));
-        assert_eq!(machine.files(), before, "{at}");
-        assert!(machine.units().is_empty(), "{at}: {:?}", machine.units());
-    }
-    assert!(kills > 8, "it was killed {kills} times");
-}
-
-#[test]
-fn undo_removes_what_an_interrupted_write_has_left() {
-    let machine = Machine::new();
-    let before = machine.files();
-    succeeded(&machine, &machine.set_up(&[]));
-    for path in [CONFIG, TOKEN, RECORD, LINK] {
-        let (folder, name) = path.rsplit_once('/').unwrap();
-        machine.write_in_root(&format!("{folder}/.{name}.probewatch-setup"), "torn");
+    let first = machine.read(LINK);
+    fs::create_dir(machine.path("/sys/class/net/wlan2")).unwrap();
+    machine.set_adapters(&json!([
+        { "name": "probe0", "address": "00:c0:ca:12:34:56", "is_captured": true },
+        { "name": "wlan2", "address": "00:c0:ca:12:34:57" },
+    ]));
+    for _ in 0..2 {
+        succeeded(&machine, &machine.set_up(&["--adapter", "00:c0:ca:12:34:57"]));
+        assert_eq!(machine.read(LINK), first);
+        assert!(machine.read(SECOND_LINK).contains("MACAddress=00:c0:ca:12:34:57\n"));
+        assert!(machine.read(SECOND_LINK).ends_with("Name=probe1\n"));
+        assert!(machine.read(NETWORKD).contains("MACAddress=00:c0:ca:12:34:56 00:c0:ca:12:34:57\n"));
+        assert!(machine.read(CONFIG).contains("sources = [\"probe0\", \"probe1\"]"));
+        machine.set_adapters(&json!([
+            { "name": "probe0", "address": "00:c0:ca:12:34:56", "is_captured": true },
+            { "name": "probe1", "address": "00:c0:ca:12:34:57" },
+        ]));
     }
     succeeded(&machine, &machine.setup(&["--undo", "--yes"]));
-    assert_eq!(machine.files(), before);
+    fs::remove_dir(machine.path("/sys/class/net/wlan2")).unwrap();
+    assert_eq!((machine.files(), machine.units()), before);
+}
+
+/// Cheap adapters share an address; what is said of it would hold for the other one, too.
+#[test]
+fn an_adapter_that_shares_its_address_is_called_by_its_name() {
+    let machine = Machine::new();
+    machine.set_adapters(&json!([
+        { "name": "wlan0", "address": "00:c0:ca:12:34:56", "has_default_route": true },
+        { "name": "wlan1", "address": "00:c0:ca:12:34:56" },
+        { "name": "mon0", "address": "00:c0:ca:12:34:56", "is_monitor": true },
+    ]));
+    let said = succeeded(&machine, &machine.set_up(&["--adapter", "wlan1"]));
+    assert!(said.contains("for want of an address of its own"), "{said}");
+    assert!(machine.read(NETWORK_MANAGER).ends_with("unmanaged-devices+=interface-name:wlan1\n"));
+    assert!(!machine.path(LINK).exists());
+    assert!(machine.read(CONFIG).contains("sources = [\"wlan1\"]"));
 }
 
 #[test]
-fn a_second_setup_at_a_time_is_refused() {
+fn a_service_that_systemd_does_not_start_is_a_failure() {
     let machine = Machine::new();
-    let mut terminal = Terminal::start(machine.setup_command(&[]));
-    terminal.expect("Which one is to listen");
-    failed(&machine, &machine.set_up(&[]), "another setup is running");
-    drop(terminal);
+    machine.write("fail-systemctl-start", "");
+    let output = machine.set_up(&["--wait", "3600"]);
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("✗ systemctl start") && said.contains("Not all of it could be done"), "{said}");
+    assert!(said.contains("Left out, since the service was not started."), "{said}");
+    machine.remove("fail-systemctl-start");
     succeeded(&machine, &machine.set_up(&[]));
+}
+
+/// The whole message of @BotFather, say.
+#[test]
+fn a_wrong_token_in_the_configuration_is_corrected_there() {
+    let machine = Machine::new();
+    machine.write_in_root(CONFIG, "[telegram]\ntoken = \"1:wrong\"\n");
+    let before = machine.files();
+    let mut terminal = Terminal::start(machine.setup_command(&["--adapter", "wlan1"]));
+    terminal.expect("does not know the token of the configuration (`telegram.token`)");
+    terminal.expect("remove that key, and run setup again");
+    assert!(!terminal.finish().0.success());
+    assert_eq!(machine.files(), before);
 }
 
 /// It is asked for with a file of NetworkManager's own in place of its process.
@@ -552,13 +477,16 @@ fn programs_that_fail_are_reported_and_other_holders_are_kept_away() {
     machine.write_in_root("/etc/dhcpcd.conf", "hostname\ninterface eth0\n");
     machine.write("fail-ip", "");
     let before = (machine.files(), machine.units());
-    let said = succeeded(&machine, &machine.set_up(&[]));
+    let output = machine.set_up(&[]);
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("✗ ip link set dev wlan1 down failed: ip says: ip fails here"), "{said}");
+    assert!(said.contains("Not all of it could be done"), "{said}");
     assert!(said.contains("Plug the adapter out and in, or reboot: then it is probe0."), "{said}");
     assert!(
         machine.read("/etc/dhcpcd.conf").ends_with("denyinterfaces wlan1 probe0\nhostname\ninterface eth0\n")
     );
-    assert!(machine.read("/etc/systemd/network/10-probewatch.network").contains("Unmanaged=yes"));
+    assert!(machine.read(NETWORKD).contains("Unmanaged=yes"));
     let calls = machine.take_calls();
     for call in [
         "systemctl reload NetworkManager.service",
@@ -593,15 +521,4 @@ fn a_service_that_does_not_start_is_reported_with_its_log() {
         &process::output(&mut command),
         "the service does not start: probewatch: the log says why",
     );
-}
-
-#[test]
-fn other_users_are_sent_to_sudo() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    for arguments in [&["setup", "--yes"][..], &["setup", "--undo", "--yes"]] {
-        let Some(output) = probewatch_as_nobody(arguments, folder.path()) else { return };
-        assert_eq!(output.status.code(), Some(1));
-        assert!(stderr(&output).contains("run sudo probewatch setup"), "{}", stderr(&output));
-    }
 }

@@ -140,6 +140,19 @@ impl Adapter {
         })
     }
 
+    /// The adapter without its address if another one has the same: what is said of the address would hold for both.
+    pub(super) fn without_shared_address(&self, all: &[Self]) -> Self {
+        // Interfaces that were added to an adapter, to monitor or as an access point, share its address.
+        let is_twin = |other: &Self| {
+            other.name != self.name
+                && other.address == self.address
+                && !other.is_monitor
+                && !other.is_access_point
+        };
+        let address = self.address.filter(|_| !all.iter().any(is_twin));
+        Self { address, ..self.clone() }
+    }
+
     /// What it can do, as a phrase.
     pub(super) fn abilities(&self) -> String {
         let mut parts = Vec::new();

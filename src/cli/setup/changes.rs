@@ -1,11 +1,13 @@
 //! Carries out changes of the machine: says what it will do, asks, notes each change in the record, and makes it.
 
+use std::cell::Cell;
+
 use rustix::process::{getegid, geteuid};
 
 use super::dialogue::Dialogue;
 use super::error::SetupError;
 use super::files::{Found, Root};
-use super::network::{DHCPCD, LINK, NETWORK_MANAGER, NETWORKD};
+use super::network::{DHCPCD, LINKS, NETWORK_MANAGER, NETWORKD};
 use super::programs;
 use super::record::{Change, Record};
 
@@ -50,6 +52,10 @@ pub(super) struct Machine {
     pub(super) dialogue: Dialogue,
     /// Whether anything was changed.
     pub(super) has_changed: bool,
+    /// Whether a program has failed.
+    pub(super) has_failed: Cell<bool>,
+    /// Whether systemd was asked to start the service, and refused.
+    pub(super) is_start_refused: bool,
 }
 
 impl Machine {
@@ -113,9 +119,10 @@ impl Machine {
     /// Replaces a file, or makes it, and tells the programs that read it.
     fn write(&mut self, path: &'static str, content: &[u8], mode: u32) -> Result<(), SetupError> {
         let found = self.root.read(path)?;
+        // The token is root's, whoever had it before.
         let (uid, gid) = match &found {
-            Some(found) => (found.uid, found.gid),
-            None => (geteuid().as_raw(), getegid().as_raw()),
+            Some(found) if path != TOKEN => (found.uid, found.gid),
+            _ => (geteuid().as_raw(), getegid().as_raw()),
         };
         // What setup does not make itself keeps its mode.
         let kept = found.as_ref().filter(|_| ![CONFIG, TOKEN].contains(&path)).map(|found| found.mode);
@@ -145,7 +152,9 @@ impl Machine {
             NETWORKD if is_active("systemd-networkd.service") => {
                 self.run("networkctl", &["reload"]).map(drop)
             }
-            LINK if self.has_systemd() => self.run("udevadm", &["control", "--reload"]).map(drop),
+            path if LINKS.contains(&path) && self.has_systemd() => {
+                self.run("udevadm", &["control", "--reload"]).map(drop)
+            }
             DHCPCD if is_active("dhcpcd.service") => self
                 .dialogue
                 .say("  dhcpcd reads it when it is started again, at the next boot at the latest."),
@@ -181,6 +190,8 @@ impl Machine {
         if self.run("systemctl", &[verb, "--no-block", UNIT])? {
             self.record.needs_restart = false;
             self.record.save(&self.root)?;
+        } else {
+            self.is_start_refused = true;
         }
         Ok(())
     }
@@ -197,6 +208,7 @@ impl Machine {
         let outcome = programs::run(program, arguments);
         if !outcome.is_success {
             let command = arguments.join(" ");
+            self.has_failed.set(true);
             self.dialogue.say(&format!("  ✗ {program} {command} failed: {}", outcome.problem))?;
         }
         Ok(outcome.is_success)

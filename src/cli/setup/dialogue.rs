@@ -6,12 +6,20 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::time::{Duration, Instant};
 
 use dot11::write_printable;
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
+};
 
 use super::error::SetupError;
 
 /// The longest answer, in bytes.
 const ANSWER_LIMIT: u64 = 4 << 10;
+
+/// What the lines within a step begin with.
+const INDENT: &str = "  ";
+
+/// How many columns a terminal has that does not say.
+const USUAL_COLUMNS: usize = 80;
 
 /// How often the progress of a wait is said where it cannot be redrawn in place.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -35,9 +43,10 @@ impl Dialogue {
         self.is_terminal && !self.yes
     }
 
-    /// Whether standard output is a terminal.
+    /// Whether standard output is a terminal that moves the cursor and shows colours.
     pub(super) fn shows_colours(&self) -> bool {
-        io::stdout().is_terminal()
+        let is_dumb = std::env::var_os("TERM").is_none_or(|name| name.is_empty() || name == "dumb");
+        io::stdout().is_terminal() && !is_dumb
     }
 
     /// Says a text of one or more lines.
@@ -91,18 +100,16 @@ impl Dialogue {
     }
 
     /// A line that is typed or pasted and not shown.
-    pub(super) fn ask_secret(&self, question: &str) -> Result<String, SetupError> {
-        let hidden = Hidden::start().map_err(SetupError::Terminal)?;
+    pub(super) fn ask_secret(&self, _hidden: &Hidden, question: &str) -> Result<String, SetupError> {
         self.print(&format!("{question}: "))?;
-        let typed = read_secret(&mut io::stdin().lock());
-        drop(hidden);
+        let typed = read_secret(Typed);
         self.print("\n")?;
         typed
     }
 
     /// Begins to show how a wait goes.
     pub(super) fn progress(&self) -> ProgressLine {
-        ProgressLine { is_terminal: io::stdout().is_terminal(), said: None, begun: Instant::now() }
+        ProgressLine { is_terminal: self.shows_colours(), said: None, begun: Instant::now() }
     }
 }
 
@@ -121,7 +128,9 @@ impl ProgressLine {
         let mut out = io::stdout().lock();
         // What cannot be shown is no reason to stop.
         let _ = if self.is_terminal {
-            write!(out, "\r  {shown} ({seconds} s)\x1b[K")
+            let columns = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+            let line = one_line(&shown, &format!(" ({seconds} s)"), columns);
+            write!(out, "\r{line}\x1b[K")
         } else if self.said.is_none_or(|said| said.elapsed() >= LINE_INTERVAL) {
             self.said = Some(Instant::now());
             writeln!(out, "  {shown} ({seconds} s)")
@@ -130,6 +139,19 @@ impl ProgressLine {
         };
         let _ = out.flush();
     }
+}
+
+/// The text and what ends it on one line of a terminal with so many columns, 0 if that is unknown: a line that wraps
+/// could not be redrawn in place.
+fn one_line(text: &str, end: &str, columns: usize) -> String {
+    let columns = if columns == 0 { USUAL_COLUMNS } else { columns };
+    // A terminal that has filled its last column may wrap.
+    let room = columns.saturating_sub(INDENT.len() + end.chars().count() + 1);
+    let text = match text.chars().count() > room {
+        true => text.chars().take(room.saturating_sub(1)).chain(['…']).collect(),
+        false => text.to_owned(),
+    };
+    format!("{INDENT}{text}{end}")
 }
 
 impl Drop for ProgressLine {
@@ -143,11 +165,16 @@ impl Drop for ProgressLine {
 
 /// The terminal without echo, for as long as this value lives.
 ///
-/// Ctrl-C arrives as a character meanwhile: a process that the terminal ends would leave it without echo.
-struct Hidden(Termios);
+/// Ctrl-C arrives as a character meanwhile: a process that the terminal ends would leave it without echo. What was
+/// typed and not read by the end is dropped, as the rest of a message that was pasted: it answers no other question.
+pub(super) struct Hidden(Termios);
 
 impl Hidden {
-    fn start() -> io::Result<Self> {
+    pub(super) fn start() -> Result<Self, SetupError> {
+        Self::of_input().map_err(SetupError::Terminal)
+    }
+
+    fn of_input() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
         let mut hidden = before.clone();
         hidden.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
@@ -160,19 +187,35 @@ impl Hidden {
 
 impl Drop for Hidden {
     fn drop(&mut self) {
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+    }
+}
+
+/// Standard input without a buffer: what follows the line stays with the terminal.
+struct Typed;
+
+impl Read for Typed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(io::stdin(), buffer)?)
     }
 }
 
 /// Reads a line of which the terminal edits nothing.
-fn read_secret(input: &mut impl BufRead) -> Result<String, SetupError> {
+fn read_secret(mut input: impl Read) -> Result<String, SetupError> {
     const INTERRUPT: u8 = 3;
     const END: u8 = 4;
     const ERASE: [u8; 2] = [8, 127];
     const ERASE_LINE: u8 = 21;
     let mut typed = Vec::new();
-    for byte in input.bytes() {
-        match byte.map_err(SetupError::Terminal)? {
+    loop {
+        let mut byte = [0];
+        match input.read_exact(&mut byte) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(SetupError::InputEnded),
+            Err(error) => return Err(SetupError::Terminal(error)),
+        }
+        let [byte] = byte;
+        match byte {
             b'\n' | b'\r' => return Ok(String::from_utf8_lossy(&typed).into_owned()),
             INTERRUPT => return Err(SetupError::Interrupted),
             END if typed.is_empty() => return Err(SetupError::InputEnded),
@@ -182,7 +225,6 @@ fn read_secret(input: &mut impl BufRead) -> Result<String, SetupError> {
             byte => typed.push(byte),
         }
     }
-    Err(SetupError::InputEnded)
 }
 
 #[cfg(test)]
@@ -190,8 +232,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_progress_line_does_not_wrap() {
+        let long = "ß".repeat(200);
+        for columns in [0, 10, 20, 80, 300] {
+            let line = one_line(&long, " (9 s)", columns);
+            let width = if columns == 0 { 80 } else { columns };
+            assert!(line.chars().count() < width || columns == 10, "{line}");
+            assert!(line.ends_with(" (9 s)") && line.contains('…') != (columns == 300), "{line}");
+        }
+        assert_eq!(one_line("waits", " (9 s)", 80), "  waits (9 s)");
+    }
+
+    #[test]
     fn a_secret_is_edited_as_on_a_terminal() {
-        let read = |typed: &str| read_secret(&mut typed.as_bytes());
+        let read = |typed: &str| read_secret(typed.as_bytes());
         assert_eq!(read("12:ab\n").unwrap(), "12:ab");
         assert_eq!(read("wrong\u{15}12:abx\u{7f}\r").unwrap(), "12:ab");
         assert_eq!(read("\u{8}a\n").unwrap(), "a");

@@ -31,7 +31,7 @@ pub(in crate::cli) enum SetupError {
     Edit { file: &'static str, error: EditError },
     #[error("{file} is no text in UTF-8")]
     NotText { file: &'static str },
-    #[error("the record of earlier changes, {}, cannot be read: {problem}", record::PATH)]
+    #[error("the record of earlier changes, {}, cannot be used: {problem}", record::PATH)]
     Record { problem: String },
     #[error("could not list the Wi-Fi adapters: {0}")]
     Adapters(io::Error),
@@ -76,6 +76,9 @@ impl SetupError {
             }
             Self::Locked => "wait until it has ended".to_owned(),
             Self::File(error) => error.remedy().to_owned(),
+            Self::Config(ConfigError::File { .. }) => {
+                "correct it, or move it away; docs/configuration.md describes every key".to_owned()
+            }
             Self::Config(error) => error.remedy(),
             Self::Edit { error, .. } => error.remedy().to_owned(),
             Self::NotText { .. } => "save it as UTF-8, or move it away".to_owned(),
@@ -92,10 +95,8 @@ impl SetupError {
             Self::Unchecked { remedy, .. } => remedy.clone(),
             Self::TimeZone(_) => "timedatectl list-timezones lists the names".to_owned(),
             Self::Service { remedy, .. } => (*remedy).to_owned(),
-            Self::Adapters(_)
-            | Self::UnusableAdapter { .. }
-            | Self::UnreadToken { .. }
-            | Self::Terminal(_) => {
+            Self::UnreadToken { .. } => "name a file with the token and nothing else".to_owned(),
+            Self::Adapters(_) | Self::UnusableAdapter { .. } | Self::Terminal(_) => {
                 return None;
             }
         })

@@ -11,14 +11,20 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, fchmod, fchown, flock, fsync, mkdirat, openat, renameat,
-    unlinkat,
+    AtFlags, CWD, FlockOperation, Mode, OFlags, fchmod, fchown, flock, fstat, fsync, mkdirat, openat,
+    renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid, geteuid};
 
 /// The largest file that is read, in bytes.
 const SIZE_LIMIT: u64 = 1 << 20;
+
+/// The file that a setup locks while it runs.
+const LOCK: &str = "/run/probewatch-setup.lock";
+
+/// How often the lock is tried to get if the file of another setup goes away at that moment.
+const LOCK_ATTEMPTS: usize = 10;
 
 /// What folders get that are made.
 const FOLDER_MODE: u32 = 0o755;
@@ -39,6 +45,11 @@ pub(in crate::cli) enum FileError {
 }
 
 impl FileError {
+    /// Whether this user may not do it.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     pub(super) fn remedy(&self) -> &'static str {
         match self {
             Self::Link { .. } => {
@@ -63,6 +74,18 @@ pub(super) struct Found {
     pub(super) mode: u32,
     pub(super) uid: u32,
     pub(super) gid: u32,
+}
+
+/// The lock of a setup that runs.
+pub(super) struct Lock {
+    folder: OwnedFd,
+    _file: OwnedFd,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = unlinkat(&self.folder, split(LOCK).1, AtFlags::empty());
+    }
 }
 
 /// The machine's files.
@@ -97,14 +120,27 @@ impl Root {
     }
 
     /// A lock that only one setup at a time has; `None` if another has it. It ends with the returned value.
-    pub(super) fn lock(&self) -> Result<Option<OwnedFd>, FileError> {
-        let folder = self.open_folder("/etc")?;
-        let Some(folder) = folder else { return Ok(None) };
-        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(folder)),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(failed("lock", "/etc", error)),
+    pub(super) fn lock(&self) -> Result<Option<Lock>, FileError> {
+        let (folder, name) = split(LOCK);
+        let of = |error| failed("lock", LOCK, error);
+        let Some(folder) = self.open_folder(folder)? else { return Err(of(Errno::NOENT)) };
+        // A file that others cannot open: whoever can open one can lock it.
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for _ in 0..LOCK_ATTEMPTS {
+            let file = openat(&folder, name, flags, Mode::RUSR | Mode::WUSR).map_err(of)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                Err(error) => return Err(of(error)),
+            }
+            // The one who had it has removed the file meanwhile, unless it is still there.
+            let ours = fstat(&file).map_err(of)?;
+            let named = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW);
+            if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino)) {
+                return Ok(Some(Lock { folder, _file: file }));
+            }
         }
+        Ok(None)
     }
 
     /// The file; `None` if there is none.
@@ -238,7 +274,7 @@ fn open_folder_in(parent: &OwnedFd, name: &str, path: &str) -> Result<Option<Own
         Err(Errno::NOENT) => return Ok(None),
         // The kernel says the second of a link, too.
         Err(Errno::LOOP | Errno::NOTDIR) => {
-            let facts = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+            let facts = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
             let is_link = facts.is_ok_and(|facts| {
                 rustix::fs::FileType::from_raw_mode(facts.st_mode) == rustix::fs::FileType::Symlink
             });
@@ -250,7 +286,7 @@ fn open_folder_in(parent: &OwnedFd, name: &str, path: &str) -> Result<Option<Own
         }
         Err(error) => return Err(failed("open", path, error)),
     };
-    let facts = rustix::fs::fstat(&folder).map_err(|error| failed("open", path, error))?;
+    let facts = fstat(&folder).map_err(|error| failed("open", path, error))?;
     let is_of_other = facts.st_uid != 0 && facts.st_uid != geteuid().as_raw();
     if is_of_other || facts.st_mode & 0o002 != 0 {
         return Err(FileError::Exposed { path: path.to_owned() });
@@ -297,7 +333,9 @@ mod tests {
 
     fn root() -> (tempfile::TempDir, Root) {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("etc")).unwrap();
+        for made in ["etc", "run"] {
+            fs::create_dir(folder.path().join(made)).unwrap();
+        }
         let root = Root::new(folder.path());
         (folder, root)
     }

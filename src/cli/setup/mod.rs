@@ -13,6 +13,7 @@ mod dialogue;
 mod error;
 mod existing;
 mod files;
+mod name;
 mod network;
 mod programs;
 mod record;
@@ -20,6 +21,7 @@ mod service;
 mod token;
 mod undo;
 
+use std::cell::Cell;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,9 +50,6 @@ const EXAMPLE: &str = include_str!("../../../config.example.toml");
 /// How many steps there are.
 const STEPS: usize = 8;
 
-/// How many names `probe0`, `probe1` and so on are tried.
-const NAMES: usize = 100;
-
 /// How long NetworkManager may take to let go of the adapter.
 const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -66,9 +65,23 @@ pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, CliError> {
     if !args.yes && !args.dry_run && !dialogue.can_ask() {
         return Err(SetupError::NoTerminal { missing: missing_flags(args, &root) }.into());
     }
-    let _lock = root.lock().map_err(SetupError::File)?.ok_or(SetupError::Locked)?;
-    let record = Record::load(&root)?;
-    let mut machine = Machine { root, record, dialogue, has_changed: false };
+    // A dry run is for every user, and changes nothing.
+    let _lock = match args.dry_run {
+        true => None,
+        false => Some(root.lock().map_err(SetupError::File)?.ok_or(SetupError::Locked)?),
+    };
+    let record = match Record::load(&root) {
+        Err(SetupError::File(error)) if error.is_denied() && args.dry_run && !args.undo => Record::default(),
+        loaded => loaded?,
+    };
+    let mut machine = Machine {
+        root,
+        record,
+        dialogue,
+        has_changed: false,
+        has_failed: Cell::new(false),
+        is_start_refused: false,
+    };
     if args.undo {
         return Ok(undo::undo(&mut machine)?);
     }
@@ -109,6 +122,7 @@ impl Setup<'_> {
         let wanted = self.args.adapter.as_deref();
         let adapter = adapters::choose(&adapters, &self.existing.interfaces, wanted, &self.machine.dialogue)?;
         self.say(&format!("  {} is to listen.", adapter.name))?;
+        let adapter = &adapter.without_shared_address(&adapters);
         self.heading(2, "Bot")?;
         let token = self.checked_token(token)?;
         self.heading(3, "Time zone")?;
@@ -137,6 +151,12 @@ impl Setup<'_> {
         match (self.args.dry_run, self.machine.has_changed) {
             (true, _) => self.say("\nNothing was changed (--dry-run).")?,
             (false, false) => self.say("\nEverything was set up already: nothing was changed.")?,
+            (false, true) if self.machine.has_failed.get() => {
+                self.say(
+                    "\nNot all of it could be done: see the lines with ✗. When that is repaired, run setup again.",
+                )?;
+                return Ok(ExitCode::FAILURE);
+            }
             (false, true) => self.say("\nDone. sudo probewatch setup --undo reverts it.")?,
         }
         Ok(ExitCode::SUCCESS)
@@ -163,11 +183,20 @@ impl Setup<'_> {
         loop {
             let candidate = match token.take() {
                 Some(token) => token,
+                None if dialogue.dry_run && self.existing.has_unread_token => {
+                    dialogue.say("  There is a token, which only root may read.")?;
+                    return Ok(None);
+                }
                 None if dialogue.dry_run && !dialogue.can_ask() => {
                     dialogue.say("  The token is missing: --token-file FILE, or setup asks for it.")?;
                     return Ok(None);
                 }
-                None => token::ask(dialogue)?,
+                None => {
+                    let typed = token::ask(dialogue)?;
+                    // One in the configuration would count instead.
+                    self.existing.token(self.machine, Some(typed.clone()))?;
+                    typed
+                }
             };
             let config = configuration(self.existing.text.as_deref(), Some(&candidate))?;
             let Some(settings) = &config.telegram else { return Ok(Some(candidate)) };
@@ -177,6 +206,13 @@ impl Setup<'_> {
                     dialogue.say(&format!("  The token is that of @{name}."))?;
                     return Ok(Some(candidate));
                 }
+                Check::Unknown if self.existing.token_key().is_some() => (
+                    format!(
+                        "Telegram does not know the token of the configuration (`{}`)",
+                        self.existing.token_key().unwrap_or_default()
+                    ),
+                    "remove that key, and run setup again, which asks for the token".to_owned(),
+                ),
                 Check::Unknown if dialogue.can_ask() => {
                     dialogue.say(
                         "  Telegram does not know this token: it was mistyped or revoked. @BotFather shows it with \
@@ -259,23 +295,6 @@ impl Setup<'_> {
         shown.stdout.trim().parse().ok().filter(|_| shown.is_success)
     }
 
-    /// The name that the adapter has in the end, if nothing is declined.
-    fn planned_name(&self, adapter: &Adapter) -> Result<String, SetupError> {
-        let current = || adapter.name.clone();
-        // The service would lose it.
-        let Some(address) = adapter.address.filter(|_| !adapter.is_captured) else { return Ok(current()) };
-        let link = self.machine.read_text(network::LINK)?;
-        if let Some(name) = link.as_deref().and_then(|text| network::name_in_link(text, address)) {
-            return Ok(name);
-        }
-        if !network::is_unstable(&adapter.name) {
-            return Ok(current());
-        }
-        let exists = |name: &String| self.machine.root.exists(&format!("/sys/class/net/{name}"));
-        let free = (0..NAMES).map(|number| format!("probe{number}")).find(|name| !exists(name));
-        Ok(free.unwrap_or_else(current))
-    }
-
     fn keep_away(&mut self, adapter: &Adapter, name: &str) -> Result<(), SetupError> {
         if let Some(problem) = adapter.stubborn_holder() {
             self.say(&format!("  ! {problem}."))?;
@@ -314,7 +333,8 @@ impl Setup<'_> {
             }
         }
         let unit = format!("wpa_supplicant@{}.service", adapter.name);
-        if machine.is_active(&unit) || machine.is_enabled(&unit) {
+        let is_usual = network::is_interface_name(&adapter.name);
+        if is_usual && (machine.is_active(&unit) || machine.is_enabled(&unit)) {
             actions.push(Action::Stop { unit });
         }
         if adapter.has_default_route {
@@ -346,53 +366,6 @@ impl Setup<'_> {
             thread::sleep(POLL_INTERVAL);
         }
         Ok(())
-    }
-
-    /// Gives the adapter its name; returns the name under which it is to be configured.
-    fn name(&mut self, adapter: &Adapter, name: String) -> Result<String, SetupError> {
-        let Some(address) = adapter.address.filter(|_| adapter.name != name) else {
-            let why = match () {
-                () if adapter.is_captured && network::is_unstable(&adapter.name) => {
-                    "it keeps its name while the service captures with it; to give it one that stays, stop the \
-                     service and run setup again"
-                }
-                () if network::is_unstable(&adapter.name) => {
-                    "no name can be given to it, for want of an address"
-                }
-                () => "its name stays",
-            };
-            self.machine.carry_out(Vec::new(), &format!("{}: {why}", adapter.name))?;
-            return Ok(adapter.name.clone());
-        };
-        let text = self.machine.read_text(network::LINK)?;
-        let mut actions = Vec::new();
-        match &text {
-            Some(text) if network::name_in_link(text, address).as_ref() == Some(&name) => {}
-            Some(text) if !text.starts_with(network::MARK) => {
-                let nothing = format!("{} is of somebody else and names another adapter", network::LINK);
-                self.machine.carry_out(Vec::new(), &nothing)?;
-                return Ok(adapter.name.clone());
-            }
-            _ => {
-                let what = format!(
-                    "{address} is always called {name}; {} may be another adapter tomorrow",
-                    adapter.name
-                );
-                let content = network::link(address, &name);
-                actions.push(Action::Write { path: network::LINK, content, mode: 0o644, what });
-            }
-        }
-        if adapter.has_default_route {
-            self.say("  It is a way to the internet, so it gets its new name only at the next boot.")?;
-        } else if self.machine.root.exists(&format!("/sys/class/net/{name}")) {
-            self.say(&format!(
-                "  There is another {name} now, so it gets its new name only at the next boot."
-            ))?;
-        } else {
-            actions.push(Action::Rename { from: adapter.name.clone(), to: name.clone() });
-        }
-        let is_done = self.machine.carry_out(actions, "the file that names it is there")?;
-        Ok(if is_done { name } else { adapter.name.clone() })
     }
 
     /// Writes configuration and token. Returns whether both are there in the end.
@@ -427,7 +400,8 @@ impl Setup<'_> {
             let found = self.machine.root.read(TOKEN)?;
             let is_there = found.is_some_and(|found| {
                 let text = String::from_utf8_lossy(&found.content).into_owned();
-                Secret::bot_token(&text).as_ref() == Some(token) && found.mode & 0o077 == 0
+                let is_private = found.uid == geteuid().as_raw() && found.mode & 0o077 == 0;
+                is_private && Secret::bot_token(&text).as_ref() == Some(token)
             });
             if !is_there {
                 let content = format!("{}\n", token.reveal());
@@ -467,7 +441,7 @@ impl Setup<'_> {
             actions.push(Action::Serve { enable: !is_enabled, restart: must_restart });
         }
         let is_done = self.machine.carry_out(actions, "the service is enabled and runs")?;
-        Ok(is_done && !self.args.dry_run)
+        Ok(is_done && !self.args.dry_run && !self.machine.is_start_refused)
     }
 
     /// Waits for the first frame, and shows the link for the owner.
@@ -479,8 +453,8 @@ impl Setup<'_> {
             self.say(&format!("  ✓ {name} receives: the first probe request is recorded."))?;
         } else {
             self.say(
-                "  No frame yet. In a quiet place that takes a while; a phone that you unlock near it searches soon. \
-                 \n  If none comes, sudo probewatch doctor says what is wrong.",
+                "  No frame yet. In a quiet place that takes a while; a phone that you unlock near it searches soon.\n  \
+                 If none comes, sudo probewatch doctor says what is wrong.",
             )?;
         }
         match service::ownership(self.machine, &config, limit)? {

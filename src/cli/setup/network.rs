@@ -8,12 +8,24 @@ pub(super) const MARK: &str = "# Written by `probewatch setup`; `probewatch setu
 pub(super) const NETWORK_MANAGER_FOLDER: &str = "/etc/NetworkManager";
 pub(super) const NETWORK_MANAGER: &str = "/etc/NetworkManager/conf.d/probewatch.conf";
 pub(super) const NETWORKD: &str = "/etc/systemd/network/10-probewatch.network";
-pub(super) const LINK: &str = "/etc/systemd/network/10-probewatch.link";
+/// A file gives one adapter its name.
+pub(super) const LINKS: [&str; 4] = [
+    "/etc/systemd/network/10-probewatch.link",
+    "/etc/systemd/network/10-probewatch-2.link",
+    "/etc/systemd/network/10-probewatch-3.link",
+    "/etc/systemd/network/10-probewatch-4.link",
+];
 pub(super) const DHCPCD: &str = "/etc/dhcpcd.conf";
 
 /// The names that the kernel gives in the order in which it finds the adapters.
 pub(super) fn is_unstable(name: &str) -> bool {
     name.strip_prefix("wlan").is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+/// Whether the kernel takes this as the name of an interface; `*` and the like, which others expand, are left out.
+pub(super) fn is_interface_name(name: &str) -> bool {
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..16).contains(&name.len()) && !name.starts_with(['.', '-']) && name.bytes().all(is_usual)
 }
 
 /// NetworkManager's file with the adapter in it; `None` if it is there already. What else is in the file stays.
@@ -34,10 +46,18 @@ pub(super) fn network_manager(text: Option<&str>, name: &str, address: Option<Ma
     Some(format!("{}[keyfile]\nunmanaged-devices+={device}\n", with_line_end(text)))
 }
 
-/// systemd-networkd's file for the adapter; `None` if it is there already.
+/// systemd-networkd's file with the adapter in it, beside those that are there; `None` if it is there already.
 pub(super) fn networkd(text: Option<&str>, address: MacAddr) -> Option<String> {
-    let wanted = format!("{MARK}[Match]\nMACAddress={address}\n[Link]\nUnmanaged=yes\n");
-    (text != Some(wanted.as_str())).then_some(wanted)
+    let addresses = text.and_then(|text| value_in(text, "MACAddress")).unwrap_or_default();
+    let addresses: Vec<MacAddr> =
+        addresses.split_ascii_whitespace().filter_map(|known| known.parse().ok()).collect();
+    let file = |addresses: &[MacAddr]| {
+        let addresses: Vec<String> = addresses.iter().map(MacAddr::to_string).collect();
+        format!("{MARK}[Match]\nMACAddress={}\n[Link]\nUnmanaged=yes\n", addresses.join(" "))
+    };
+    let is_there = addresses.contains(&address) && text == Some(file(&addresses).as_str());
+    let others = addresses.iter().copied().filter(|known| *known != address);
+    (!is_there).then(|| file(&others.chain([address]).collect::<Vec<_>>()))
 }
 
 /// dhcpcd's file with these names denied; `None` if they are already.
@@ -63,12 +83,18 @@ pub(super) fn link(address: MacAddr, name: &str) -> String {
 
 /// The name that such a file gives to the adapter of this address.
 pub(super) fn name_in_link(text: &str, address: MacAddr) -> Option<String> {
-    let value = |key: &str| {
-        text.lines()
-            .find_map(|line| Some(line.trim().strip_prefix(key)?.trim_start().strip_prefix('=')?.trim()))
-    };
-    let is_of = value("MACAddress")?.split_ascii_whitespace().any(|known| known.parse() == Ok(address));
-    value("Name").filter(|name| is_of && !name.is_empty()).map(str::to_owned)
+    let is_of =
+        value_in(text, "MACAddress")?.split_ascii_whitespace().any(|known| known.parse() == Ok(address));
+    given_name(text).filter(|_| is_of)
+}
+
+/// The name that such a file gives.
+pub(super) fn given_name(text: &str) -> Option<String> {
+    value_in(text, "Name").filter(|name| is_interface_name(name)).map(str::to_owned)
+}
+
+fn value_in<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| Some(line.trim().strip_prefix(key)?.trim_start().strip_prefix('=')?.trim()))
 }
 
 fn with_line_end(text: &str) -> String {
@@ -119,6 +145,28 @@ mod tests {
         assert_eq!(name_in_link("[Link]\nName=x\n", address()), None);
         let by_hand = "[Match]\nMACAddress = 00:C0:CA:12:34:56\n\n[Link]\nName = radio\n";
         assert_eq!(name_in_link(by_hand, address()).as_deref(), Some("radio"));
+    }
+
+    #[test]
+    fn networkd_leaves_each_adapter_alone() {
+        let other = "00:c0:ca:12:34:57".parse().unwrap();
+        let one = networkd(None, address()).unwrap();
+        assert_eq!(one, format!("{MARK}[Match]\nMACAddress=00:c0:ca:12:34:56\n[Link]\nUnmanaged=yes\n"));
+        assert_eq!(networkd(Some(&one), address()), None);
+        let two = networkd(Some(&one), other).unwrap();
+        assert!(two.contains("\nMACAddress=00:c0:ca:12:34:56 00:c0:ca:12:34:57\n"), "{two}");
+        assert_eq!(networkd(Some(&two), address()), None);
+        let damaged = two.replace("Unmanaged=yes", "");
+        assert!(networkd(Some(&damaged), other).unwrap().ends_with("Unmanaged=yes\n"));
+    }
+
+    #[test]
+    fn names_of_interfaces_lead_nowhere_else() {
+        assert!(is_interface_name("wlan1") && is_interface_name("wlx00c0ca123456"));
+        for name in ["", ".", "..", "../x", "-h", "a b", "*", "abcdefghijklmnop"] {
+            assert!(!is_interface_name(name), "{name}");
+        }
+        assert_eq!(given_name("[Link]\nName=../../etc\n"), None);
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! - A change is in the record, on disk, before it is made. So after an interruption the record may have a change that
 //!   was not made, and lacks none.
 //! - The record holds files as they were, the token's among them: only root may read it.
+//! - Undo does as root what the record says. So a record that others could have written is refused, and one with a change
+//!   that setup never makes.
+
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,13 +14,18 @@ use rustix::process::{getegid, geteuid};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::changes::{CONFIG, TOKEN, UNIT};
 use super::error::SetupError;
 use super::files::{Found, Root};
+use super::network::{DHCPCD, LINKS, NETWORK_MANAGER, NETWORKD, is_interface_name};
 
 /// Where the record is.
 pub(super) const PATH: &str = "/var/lib/probewatch-setup.json";
 
 const VERSION: u32 = 1;
+
+/// The instances of `wpa_supplicant@.service`, which setup stops.
+const STOPPED: (&str, &str) = ("wpa_supplicant@", ".service");
 
 /// What setup changed, in this order.
 #[derive(Serialize, Deserialize)]
@@ -49,6 +58,43 @@ pub(super) enum Change {
     Started { unit: String, was_enabled: bool, was_active: bool },
     /// A unit was disabled and stopped.
     Stopped { unit: String, was_enabled: bool, was_active: bool },
+}
+
+impl Change {
+    /// Whether setup makes changes of this kind.
+    fn is_of_setup(&self) -> bool {
+        let is_file = |path: &str| files().any(|known| known == path);
+        match self {
+            Self::Folder { path } => {
+                let is_above =
+                    |file| Path::new(file).ancestors().skip(1).any(|above| above.to_str() == Some(path));
+                path.len() > 1 && files().any(is_above)
+            }
+            Self::File { path, before, .. } => {
+                is_file(path) && before.as_ref().is_none_or(|before| before.mode & !0o777 == 0)
+            }
+            Self::Renamed { from, to } => is_interface_name(from) && is_interface_name(to),
+            Self::Started { unit, .. } => unit == UNIT,
+            Self::Stopped { unit, .. } => {
+                let name = unit.strip_prefix(STOPPED.0).and_then(|unit| unit.strip_suffix(STOPPED.1));
+                name.is_some_and(is_interface_name)
+            }
+        }
+    }
+
+    /// What is changed.
+    fn what(&self) -> &str {
+        match self {
+            Self::Folder { path } | Self::File { path, .. } => path,
+            Self::Renamed { from, .. } => from,
+            Self::Started { unit, .. } | Self::Stopped { unit, .. } => unit,
+        }
+    }
+}
+
+/// The files that setup writes.
+fn files() -> impl Iterator<Item = &'static str> {
+    [CONFIG, TOKEN, NETWORK_MANAGER, NETWORKD, DHCPCD].into_iter().chain(LINKS)
 }
 
 /// A file as it was.
@@ -87,11 +133,20 @@ impl Default for Record {
 impl Record {
     pub(super) fn load(root: &Root) -> Result<Self, SetupError> {
         let Some(found) = root.read(PATH)? else { return Ok(Self::default()) };
+        let refused = |problem: String| Err(SetupError::Record { problem });
+        let is_of_other = found.uid != 0 && found.uid != geteuid().as_raw();
+        if is_of_other || found.mode & 0o022 != 0 {
+            return refused("others than root own it or may write to it".to_owned());
+        }
         let record: Self = serde_json::from_slice(&found.content)
             .map_err(|error| SetupError::Record { problem: error.to_string() })?;
-        match record.version {
-            VERSION => Ok(record),
-            other => Err(SetupError::Record { problem: format!("it has the version {other}") }),
+        if record.version != VERSION {
+            return refused(format!("it has the version {}", record.version));
+        }
+        match record.changes.iter().find(|change| !change.is_of_setup()) {
+            // What others wrote may hold anything.
+            Some(change) => refused(format!("setup does not change {:?}", change.what())),
+            None => Ok(record),
         }
     }
 
@@ -201,7 +256,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::new(folder.path());
         let mut record = Record { needs_restart: true, ..Record::default() };
-        record.note_file("/etc/x", Some(&found("\u{0}ÿ")), b"one");
+        record.note_file(CONFIG, Some(&found("\u{0}ÿ")), b"one");
         record.save(&root).unwrap();
         let loaded = Record::load(&root).unwrap();
         assert!(loaded.needs_restart);
@@ -214,5 +269,57 @@ mod tests {
         record.changes.clear();
         record.save(&root).unwrap();
         assert!(!root.exists(PATH));
+    }
+
+    #[test]
+    fn a_record_with_what_setup_never_changes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::new(folder.path());
+        let whole = |path: &str, before: Option<Before>| Change::File {
+            path: path.to_owned(),
+            before,
+            written: vec![],
+        };
+        let set_user_id = Before::of(&Found { mode: 0o4755, ..found("") });
+        let started =
+            |unit: &str| Change::Started { unit: unit.to_owned(), was_enabled: false, was_active: false };
+        let stopped =
+            |unit: &str| Change::Stopped { unit: unit.to_owned(), was_enabled: true, was_active: true };
+        let renamed = |from: &str, to: &str| Change::Renamed { from: from.to_owned(), to: to.to_owned() };
+        let made = |path: &str| Change::Folder { path: path.to_owned() };
+        let loaded = |change: Change| {
+            let record = Record { changes: vec![change], ..Record::default() };
+            record.save(&root).unwrap();
+            Record::load(&root)
+        };
+        for change in [
+            whole("/etc/shadow", None),
+            whole("/etc/probewatch/../shadow", None),
+            whole("", None),
+            whole(TOKEN, Some(set_user_id)),
+            started("sshd.service"),
+            stopped("evil.service"),
+            stopped("wpa_supplicant@../evil.service"),
+            renamed("eth0", "../x"),
+            renamed("", "probe0"),
+            made("/etc/probewatch/.."),
+            made("/"),
+            made("/root"),
+        ] {
+            assert!(matches!(loaded(change.clone()), Err(SetupError::Record { .. })), "{change:?}");
+        }
+        for change in [
+            whole(CONFIG, Some(Before::of(&found("")))),
+            whole(LINKS[1], None),
+            started(UNIT),
+            stopped("wpa_supplicant@wlan1.service"),
+            renamed("wlan1", "probe0"),
+            made("/etc/probewatch"),
+        ] {
+            assert!(loaded(change.clone()).is_ok(), "{change:?}");
+        }
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(root.path(PATH), std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(matches!(Record::load(&root), Err(SetupError::Record { .. })));
     }
 }

@@ -145,7 +145,7 @@ pub(super) fn show_link(machine: &Machine, link: &str) -> Result<(), SetupError>
     if !machine.dialogue.shows_colours() || (1..width + 2).contains(&columns) {
         return Ok(());
     }
-    machine.dialogue.say("  Or point the phone's camera here:\n")?;
+    machine.dialogue.say("\n  Or point the phone's camera here:\n")?;
     // Black on white whatever the terminal's colours: not every camera reads a code whose colours are swapped.
     let shown: String = lines.iter().map(|line| format!("  \x1b[38;5;16;48;5;231m{line}\x1b[0m\n")).collect();
     machine.dialogue.print(&format!("{shown}\n"))

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::dialogue::Dialogue;
+use super::dialogue::{Dialogue, Hidden};
 use super::error::SetupError;
 use crate::cli::doctor::{describe_failure, reachability_remedy};
 use crate::config::{Secret, Telegram};
@@ -38,7 +38,8 @@ pub(super) fn parse(text: &str, origin: String) -> Result<Secret, SetupError> {
     Secret::bot_token(text).ok_or(SetupError::NoToken { origin })
 }
 
-fn read(file: &Path) -> io::Result<String> {
+/// The text of a file, or of standard input for `-`.
+pub(super) fn read(file: &Path) -> io::Result<String> {
     let mut text = String::new();
     let mut input: Box<dyn Read> =
         if file == Path::new("-") { Box::new(io::stdin().lock()) } else { Box::new(File::open(file)?) };
@@ -76,9 +77,13 @@ pub(super) fn check(settings: &Telegram) -> Result<Check, crate::cli::CliError> 
 
 /// Asks for a token until one is typed that looks like one.
 pub(super) fn ask(dialogue: &Dialogue) -> Result<Secret, SetupError> {
+    // All of it without echo: lines behind a wrong one, as of a whole message that is pasted, may hold the token.
+    let hidden = Hidden::start()?;
     loop {
-        let typed = dialogue
-            .ask_secret("The bot's token from @BotFather (it is not shown; paste it and press Enter)")?;
+        let typed = dialogue.ask_secret(
+            &hidden,
+            "The bot's token from @BotFather (it is not shown; paste it and press Enter)",
+        )?;
         // Terminals put marks around what is pasted.
         let typed = typed.replace("\u{1b}[200~", "").replace("\u{1b}[201~", "");
         match Secret::bot_token(&typed) {

@@ -20,7 +20,7 @@ echo "$name $*" >> "$MACHINE/calls"
 if [ -e "$MACHINE/kill-at" ] && [ "$(wc -l < "$MACHINE/calls")" -ge "$(cat "$MACHINE/kill-at")" ]; then
   kill -9 $PPID
 fi
-if [ -e "$MACHINE/fail-$name" ]; then
+if [ -e "$MACHINE/fail-$name" ] || [ -e "$MACHINE/fail-$name-$1" ]; then
   echo "$name fails here" >&2
   exit 1
 fi
@@ -65,7 +65,9 @@ pub const CONFIG: &str = "/etc/probewatch/config.toml";
 pub const TOKEN: &str = "/etc/probewatch/telegram-token";
 pub const RECORD: &str = "/var/lib/probewatch-setup.json";
 pub const NETWORK_MANAGER: &str = "/etc/NetworkManager/conf.d/probewatch.conf";
+pub const NETWORKD: &str = "/etc/systemd/network/10-probewatch.network";
 pub const LINK: &str = "/etc/systemd/network/10-probewatch.link";
+pub const SECOND_LINK: &str = "/etc/systemd/network/10-probewatch-2.link";
 
 /// The machine. The service that it runs is stopped on drop.
 pub struct Machine {
