@@ -319,7 +319,7 @@ fn an_unreachable_server_is_tried_again_on_a_terminal() {
 fn the_token_comes_from_standard_input_or_the_environment() {
     let machine = Machine::new();
     let mut command = machine.setup_command(&["--yes", "--token-file", "-"]);
-    let output = process::output_of(&mut command, format!("{}\r\n", machine.api.token()).as_bytes());
+    let output = process::output_of(&mut command, format!("\u{feff}{}\r\n", machine.api.token()).as_bytes());
     succeeded(&machine, &output);
     assert_eq!(machine.read(TOKEN), format!("{}\n", machine.api.token()));
     succeeded(&machine, &machine.setup(&["--undo", "--yes"]));
@@ -340,7 +340,7 @@ fn an_existing_configuration_keeps_all_else() {
     fs::set_permissions(machine.path(TOKEN), fs::Permissions::from_mode(0o644)).unwrap();
     let before = machine.files();
     let said = succeeded(&machine, &machine.set_up(&["--time-zone", "Asia/Tokyo"]));
-    assert!(said.contains("all else in it stays"), "{said}");
+    assert!(said.contains("all else in it stays; every user may read it, as the service must"), "{said}");
     let expected = existing
         .replace("# a disk\r\n", "# a disk\r\ntime_zone = \"Asia/Tokyo\"\r\n")
         .replace("interface = \"wlan1\"", "interface = \"probe0\"");

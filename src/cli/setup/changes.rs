@@ -33,7 +33,9 @@ impl Action {
         match self {
             Self::Write { path, what, .. } => format!("write {path}: {what}"),
             Self::Rename { from, to } => {
-                format!("rename {from} to {to} now: ip link set dev {from} name {to}")
+                format!(
+                    "rename {from} to {to} now: ip link set dev {from} down; ip link set dev {from} name {to}"
+                )
             }
             Self::Stop { unit } => format!("stop {unit} for good: systemctl disable --now {unit}"),
             Self::Serve { enable, restart } => {

@@ -393,7 +393,11 @@ impl Setup<'_> {
         if before != Some(content.as_str()) || old_mode != Some(mode) {
             let zone = zone.map_or(String::new(), |zone| format!(", the time zone is {zone}"));
             let kept = if before.is_some() { "; all else in it stays" } else { "" };
-            let what = format!("{name} is a source{zone}{kept}");
+            let opened = match old_mode {
+                Some(old) if old != mode => "; every user may read it, as the service must",
+                _ => "",
+            };
+            let what = format!("{name} is a source{zone}{kept}{opened}");
             actions.push(Action::Write { path: CONFIG, content, mode, what });
         }
         if let Some(token) = token {

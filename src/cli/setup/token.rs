@@ -35,7 +35,8 @@ pub(super) fn given(file: Option<&Path>) -> Result<Option<Secret>, SetupError> {
 
 /// The token that a text holds and nothing else.
 pub(super) fn parse(text: &str, origin: String) -> Result<Secret, SetupError> {
-    Secret::bot_token(text).ok_or(SetupError::NoToken { origin })
+    // Editors of Windows put a mark at the start.
+    Secret::bot_token(text.trim_start_matches('\u{feff}')).ok_or(SetupError::NoToken { origin })
 }
 
 /// The text of a file, or of standard input for `-`.
