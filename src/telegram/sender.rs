@@ -333,6 +333,7 @@ impl Sender {
     /// As [`Sender::reply`], but returns the wait if Telegram asks for a long one.
     async fn try_reply(&self, destination: Destination, reply: &Reply, is_busy: bool) -> Option<Duration> {
         let chat = destination.chat;
+        let classic = without_document(reply);
         let mut message = OutgoingMessage { destination, reply, silent: false, plain_limit: None };
         let mut backoff = Backoff::for_messages();
         let tries = if is_busy { 1 } else { REPLY_TRIES };
@@ -359,6 +360,11 @@ impl Sender {
                     return Some(wait);
                 }
                 Err(RequestError::Temporary { retry_after, .. }) if tries_left > 0 => {
+                    if let Some(classic) =
+                        classic.as_ref().filter(|_| tries_left == 1 && retry_after.is_none())
+                    {
+                        message.reply = classic;
+                    }
                     tokio::time::sleep(backoff.next(retry_after)).await;
                 }
                 Err(RequestError::Migrated(to))
@@ -396,15 +402,22 @@ impl Sender {
         reply: &Reply,
     ) -> Option<Duration> {
         let chat = destination.chat;
+        let classic = without_document(reply);
+        let mut shown = reply;
         let mut backoff = Backoff::for_messages();
         for tries_left in (0..REPLY_TRIES).rev() {
             self.acquire(chat).await;
-            match self.api.edit(chat, message, reply, self.times()).await {
+            match self.api.edit(chat, message, shown, self.times()).await {
                 Ok(()) => return None,
                 Err(RequestError::Temporary { retry_after: Some(wait), .. }) if wait > MAX_REPLY_WAIT => {
                     return Some(wait);
                 }
                 Err(RequestError::Temporary { retry_after, .. }) if tries_left > 0 => {
+                    if let Some(classic) =
+                        classic.as_ref().filter(|_| tries_left == 1 && retry_after.is_none())
+                    {
+                        shown = classic;
+                    }
                     tokio::time::sleep(backoff.next(retry_after)).await;
                 }
                 Err(error @ RequestError::Temporary { .. }) => {
@@ -495,4 +508,9 @@ impl Sender {
     fn limiter(&self) -> MutexGuard<'_, SendLimiter> {
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The reply as its last try sends it, if that is another: a server may fail at the rich form only.
+fn without_document(reply: &Reply) -> Option<Reply> {
+    reply.document.is_some().then(|| Reply { document: None, then: None, ..reply.clone() })
 }
