@@ -1,5 +1,8 @@
 //! What the Bot API server does not know, as the status shows it. A refusal shows it once, and the bot does without it
 //! until the next start.
+//!
+//! A server that has shown a feature before is taken to lack it at the second such refusal in a row: a proxy before it may
+//! answer in its place for a moment.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -22,7 +25,15 @@ pub enum ServerFeature {
 
 /// The features that the server is known to lack. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct ServerFeatures(Arc<AtomicU8>);
+pub struct ServerFeatures(Arc<Bits>);
+
+/// A bit for each feature.
+#[derive(Debug, Default)]
+struct Bits {
+    lacking: AtomicU8,
+    /// The server has shown it, and not refused it since.
+    shown: AtomicU8,
+}
 
 impl ServerFeature {
     /// All of them, those of the oldest versions first.
@@ -45,12 +56,19 @@ impl ServerFeature {
 impl ServerFeatures {
     /// Whether the server has the feature, as far as is known.
     pub fn has(&self, feature: ServerFeature) -> bool {
-        self.0.load(Ordering::Relaxed) & feature.bit() == 0
+        self.0.lacking.load(Ordering::Relaxed) & feature.bit() == 0
     }
 
-    /// Records that the server lacks the feature. Returns whether that is new.
+    /// Records that the server lacks the feature, unless it has shown it since it last refused it. Returns whether that
+    /// is new.
     pub fn record_lacking(&self, feature: ServerFeature) -> bool {
-        self.0.fetch_or(feature.bit(), Ordering::Relaxed) & feature.bit() == 0
+        let was_shown = self.0.shown.fetch_and(!feature.bit(), Ordering::Relaxed) & feature.bit() != 0;
+        !was_shown && self.0.lacking.fetch_or(feature.bit(), Ordering::Relaxed) & feature.bit() == 0
+    }
+
+    /// Records that the server has the feature.
+    pub fn record_shown(&self, feature: ServerFeature) {
+        self.0.shown.fetch_or(feature.bit(), Ordering::Relaxed);
     }
 
     /// The features that the server is known to lack, those of the oldest versions first.
@@ -71,5 +89,16 @@ mod tests {
         assert!(features.has(ServerFeature::Drafts) && !features.has(ServerFeature::RichMessages));
         features.record_lacking(ServerFeature::CopyTextButtons);
         assert_eq!(features.lacking(), [ServerFeature::CopyTextButtons, ServerFeature::RichMessages]);
+    }
+
+    #[test]
+    fn a_feature_that_was_shown_is_lacking_at_the_second_refusal_in_a_row() {
+        let features = ServerFeatures::default();
+        for _ in 0..3 {
+            features.record_shown(ServerFeature::Drafts);
+            assert!(!features.record_lacking(ServerFeature::Drafts) && features.has(ServerFeature::Drafts));
+        }
+        assert!(features.record_lacking(ServerFeature::Drafts) && !features.has(ServerFeature::Drafts));
+        assert!(features.record_lacking(ServerFeature::RichMessages), "it was never shown");
     }
 }

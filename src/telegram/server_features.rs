@@ -123,7 +123,12 @@ pub(super) async fn send_in_accepted_form<T, R: Future<Output = Result<T, Reques
         }
         let error = match outcome {
             Err(error) => error,
-            accepted => return accepted,
+            Ok(accepted) => {
+                if form.is_rich {
+                    features.record_shown(ServerFeature::RichMessages);
+                }
+                return Ok(accepted);
+            }
         };
         let Some((next, refused)) = form.after(&error) else { return Err(error) };
         form = next;
@@ -223,6 +228,18 @@ mod tests {
                 sent(&features, |form| if form.is_rich { NOT_FOUND } else { refusal });
             assert_eq!((outcome.is_err(), lacking), (true, vec![ServerFeature::RichMessages]));
         }
+    }
+
+    #[test]
+    fn one_404_from_a_server_with_rich_messages_is_a_hiccup() {
+        let features = ServerFeatures::default();
+        let hiccup = |form: MessageForm| if form.is_rich { NOT_FOUND } else { ACCEPTED };
+        for _ in 0..3 {
+            assert_eq!(sent(&features, |_| ACCEPTED), (vec!["rich"], Ok(()), vec![]));
+            assert_eq!(sent(&features, hiccup), (vec!["rich", "classic"], Ok(()), vec![]));
+        }
+        let lacking = vec![ServerFeature::RichMessages];
+        assert_eq!(sent(&features, hiccup), (vec!["rich", "classic"], Ok(()), lacking), "it was downgraded");
     }
 
     #[test]

@@ -36,13 +36,35 @@ fn a_downgraded_server_gets_classic_messages_until_the_next_start() {
     let mut replies = vec![testbed.ask(VAN)];
     testbed.api.set_version(Version::V7_0);
     replies.extend([VAN, VAN, VAN].map(|text| testbed.ask(text)));
-    assert_eq!(testbed.api.unknown_count("sendRichMessage"), 1);
+    // The first one may be a hiccup.
+    assert_eq!(testbed.api.unknown_count("sendRichMessage"), 2);
     testbed.api.set_version(Version::V10_1);
     replies.push(testbed.ask(VAN));
     testbed.kill_and_restart();
     replies.push(testbed.ask(VAN));
     assert_eq!(forms(&replies), [true, false, false, false, false, true]);
     assert!(replies.iter().all(|reply| reply.plain.contains("Depot")), "{replies:?}");
+}
+
+#[test]
+fn one_404_of_a_server_that_knows_rich_messages_changes_nothing() {
+    let Some(testbed) = start() else { return };
+    let not_found = Fault::Error { status: 404, description: "Not Found" };
+    testbed.api.fail_next("sendRichMessage", 1, not_found);
+    let replies = [VAN, VAN].map(|text| testbed.ask(text));
+    assert_eq!(forms(&replies), [false, true]);
+    assert!(!testbed.ask("/status").plain.contains("older"));
+}
+
+#[test]
+fn a_reply_arrives_as_text_if_the_server_fails_at_rich_messages_only() {
+    let Some(testbed) = start() else { return };
+    let failure = Fault::Error { status: 500, description: "Internal Server Error" };
+    testbed.api.fail_when(usize::MAX, failure, is_rich_call);
+    let reply = testbed.ask(VAN);
+    assert!(reply.rich.is_none() && reply.plain.contains("Depot"), "{reply:?}");
+    testbed.api.clear_faults();
+    assert_eq!(forms(&[testbed.ask(VAN)]), [true]);
 }
 
 #[test]

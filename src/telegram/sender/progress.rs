@@ -68,7 +68,10 @@ impl Sender {
         }
         let request = SendMessageDraft::new(destination, draft, text);
         let error = match self.api.request_as(&request).await {
-            Ok(IgnoredAny) => return DraftOutcome::Shown,
+            Ok(IgnoredAny) => {
+                self.api.features().record_shown(ServerFeature::Drafts);
+                return DraftOutcome::Shown;
+            }
             Err(error) => error,
         };
         debug!(chat = %destination.chat, %error, "could not show a draft");
