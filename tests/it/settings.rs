@@ -227,6 +227,8 @@ fn in_a_group_who_gets_alerts_is_protected_and_the_reply_says_who_it_was() {
     assert!(in_group(&testbed, ANN, "/settings zone Tokyo").plain.ends_with("\nBy Ann"));
     assert!(in_group(&testbed, BOB, "/settings zone Berlin").plain.starts_with(REFUSED));
     in_group(&testbed, ANN, "/watch Depot");
+    // Another zone moves the quiet hours.
+    assert!(in_group(&testbed, BOB, "/settings zone Lima").plain.starts_with(REFUSED));
     let page = in_group(&testbed, BOB, "/settings gather");
     let by = |user, name: &str, label: &str| {
         let press = Incoming::press(&page, page.button(label)).by_user(user, name);

@@ -64,9 +64,13 @@ impl Chat {
                 ChatSetting::GatherSeconds(value) => known(own.gather_seconds.as_ref(), value),
                 ChatSetting::TimeZone(value) => known(own.time_zone.as_ref(), value),
             };
-            // Quiet hours and gathering keep alerts from the others, as a mute does.
-            let delays = !matches!(setting, ChatSetting::TimeZone(_)) && others_are_alerted(&state, asker);
-            (is_same, delays || set_by.is_some_and(|set_by| asker.is_of_others(set_by)))
+            // Quiet hours and gathering keep alerts from the others, as a mute does; so does a zone that moves quiet hours.
+            let delays = match setting {
+                ChatSetting::TimeZone(_) => shown.effective.quiet_hours.value.is_some(),
+                ChatSetting::QuietHours(_) | ChatSetting::GatherSeconds(_) => true,
+            };
+            let is_for_others = delays && others_are_alerted(&state, asker);
+            (is_same, is_for_others || set_by.is_some_and(|set_by| asker.is_of_others(set_by)))
         };
         if is_same {
             return Ok(());
