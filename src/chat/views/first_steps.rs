@@ -143,7 +143,10 @@ fn watch(text: Text, networks: &[Ssid]) -> (Text, Vec<Vec<Option<Button>>>) {
         false => text.append(" These are the ones that devices here look for most."),
     };
     let button = |ssid: &Ssid| {
-        let shown = Text::plain(ssid).shortened(LABEL_LENGTH).to_string();
+        let name = ssid.to_string();
+        // Spaces around it would not be seen, and a label of spaces only is refused.
+        let name = if name.trim() == name { name } else { format!("\"{name}\"") };
+        let shown = Text::plain(name).shortened(LABEL_LENGTH).to_string();
         Callback::FirstWatch(ssid.clone()).button(shown)
     };
     let mut rows: Vec<Vec<Option<Button>>> =
