@@ -71,6 +71,11 @@ fn play(version: Version) {
         assert!(card.plain.contains(&shown(SSIDS[number])), "{number}: {card:?}");
         testbed.ask(&format!("/follow {}", address(number)));
     }
+    // What a refusal repeats.
+    let commands = ["/devices", "/mute", "/settings quiet", "/settings zone", "/chart ssid Depot"];
+    for (command, text) in commands.iter().zip(NAMES) {
+        assert_harmless(&testbed.ask(&format!("{command} {text}")));
+    }
     let lists = [
         "/devices",
         "/devices addresses",

@@ -2,7 +2,7 @@
 
 use crate::chat::commands::{self, Command, CommandGroup};
 use crate::text::document::{Document, List};
-use crate::text::{Text, printable};
+use crate::text::{Text, foreign};
 
 pub(in crate::chat) fn start() -> Document {
     Document::default()
@@ -53,7 +53,7 @@ pub(super) fn usage(command: &Command) -> Text {
 }
 
 pub(in crate::chat) fn unknown_command(name: &str, nearest: Option<&Command>) -> Text {
-    let text = Text::plain(format_args!("❌ There is no command /{}.", printable(name)));
+    let text = Text::plain(format_args!("❌ There is no command /{}.", foreign(name)));
     match nearest {
         Some(nearest) => text.append(format_args!(" Did you mean /{}?", nearest.name)),
         None => text.append(" /help lists all commands."),

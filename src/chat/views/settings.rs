@@ -12,7 +12,7 @@ use crate::chat::model::settings::{
 };
 use crate::chat_settings::{EffectiveSettings, QuietHours, SettingOrigin};
 use crate::text::format::{pluralize, time_of_day};
-use crate::text::{Text, printable};
+use crate::text::{Text, foreign, printable};
 
 /// Where the zone of a chat's times comes from, if it was chosen in the chat.
 pub(in crate::chat) const ZONE_IS_CHOSEN: &str = "chosen with /settings";
@@ -72,7 +72,7 @@ impl ShownSettings {
                 ", set at the terminal for all chats".to_owned()
             }
             (SettingOrigin::Chosen, Chooser::Person(Some(person))) if self.chat.0 < 0 => {
-                format!(", set by {}", printable(&person.name))
+                format!(", set by {}", foreign(&person.name))
             }
             (SettingOrigin::Chosen, _) => String::new(),
             (SettingOrigin::Default, _) => " (default)".to_owned(),
@@ -341,7 +341,7 @@ pub(in crate::chat) fn refused(why: &str) -> Text {
 
 /// The reply to a name that is no time zone, with similar ones. If there are none, it asks again.
 pub(in crate::chat) fn unknown_zone(written: &str, similar: &[Tz], now: Timestamp, place: Place) -> Reply {
-    let text = Text::plain(format_args!("❌ I know no time zone “{}”.", printable(written)));
+    let text = Text::plain(format_args!("❌ I know no time zone “{}”.", foreign(written)));
     if similar.is_empty() {
         let text = text.append("\n").append(question(AskedSetting::TimeZone, place));
         return Reply { text, asks_for: Some(VALUE_FIELD), ..Reply::default() };
