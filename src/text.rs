@@ -179,10 +179,13 @@ impl Text {
         self.push_marked(&content.to_string(), Style::Bold)
     }
 
-    /// Adds text that can be copied with a tap.
+    /// Adds text that can be copied with a tap. Spaces alone, such as the name of a network, stand in quotes: nobody would
+    /// see them, and Telegram refuses a rich message with code that is blank.
     #[must_use]
     pub fn code(self, content: impl fmt::Display) -> Self {
-        self.push(Piece::new(content.to_string().replace([BEGINNING, END], ""), Style::Code))
+        let content = content.to_string().replace([BEGINNING, END], "");
+        let is_blank = !content.is_empty() && content.trim().is_empty();
+        self.push(Piece::new(if is_blank { format!("\"{content}\"") } else { content }, Style::Code))
     }
 
     /// Adds another text.
@@ -409,6 +412,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn code_is_never_blank() {
+        for blank in [" ", "   ", "\u{a0}", "\u{3000}"] {
+            let text = Text::default().code(blank);
+            assert_eq!(text.to_html(TimeMarkup::Text), format!("<code>\"{blank}\"</code>"));
+        }
+        assert_eq!(Text::default().code(" a ").to_string(), " a ");
+    }
 
     #[test]
     fn html_escapes_only_content() {
