@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use store::event::{ChatId, Event, EventKind, MessageId as AlertMessageId};
-use store::recorder::{ChangeError, ClockDoubt, RecorderHandle};
+use store::recorder::{ChangeError, RecorderHandle};
 use teloxide::types::MessageId;
 use tokio::sync::Notify;
 use tracing::{debug, info, warn};
@@ -184,12 +184,12 @@ impl Sender {
         self.accepted.notified().await;
     }
 
-    /// How times are written now. While nobody knows what time it is, ages on the readers' devices, whose clocks are right,
-    /// would be wrong.
+    /// How times are written now. While the clock is in doubt, ages on the readers' devices, whose clocks are right, may be
+    /// wrong.
     pub(super) fn times(&self) -> TimeMarkup {
         match self.recorder.clock_doubt() {
-            Some(ClockDoubt { is_estimate: true, .. }) => TimeMarkup::Text,
-            _ => TimeMarkup::entities_at(self.recorder.now()),
+            Some(_) => TimeMarkup::Text,
+            None => TimeMarkup::entities_at(self.recorder.now()),
         }
     }
 

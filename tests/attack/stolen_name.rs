@@ -51,7 +51,7 @@ fn a_stranger_with_the_name_of_a_followed_device_does_not_count_as_it() {
     // Nor does a name that the device itself gets end the follow.
     testbed.bring_and_wait(BOB, Incoming::text(BOB, format!("/name {LAMP} Somebody")));
     let followed = testbed.ask("/watches").plain;
-    assert!(followed.contains("Somebody: here"), "{followed}");
+    assert!(followed.contains("Somebody · here"), "{followed}");
     testbed.api.assert_clean();
 }
 
