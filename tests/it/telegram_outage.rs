@@ -207,7 +207,7 @@ fn assert_moved(testbed: &mut Testbed, number: usize) {
     let seen = testbed.api.sent().len();
     testbed.say(SUPERGROUP, "/watches");
     let reply = testbed.api.wait_for_message_after(seen, |message| message.chat_id == SUPERGROUP);
-    assert!(reply.plain.contains("Depot: for the group"), "{}", reply.plain);
+    assert!(reply.plain.contains("Depot · for the group"), "{}", reply.plain);
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn a_repeated_update_acts_once_by_polling() {
     testbed.wait_until_ready(1);
     testbed.api.wait_until_confirmed();
     assert_eq!(testbed.api.sent().len(), 0, "there is no second reply");
-    assert!(testbed.ask("/watches").plain.contains("Depot: once"));
+    assert!(testbed.ask("/watches").plain.contains("Depot · once"));
     assert_acted_once(&mut testbed);
 }
 
