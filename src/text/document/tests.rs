@@ -302,7 +302,9 @@ proptest! {
             .details(Text::plain(&first), Document::default().table(table));
         let shown = parse(&document.to_rich_html(TimeMarkup::Text));
         let one_line = |text: &str| text.replace('\n', " ");
-        prop_assert_eq!(shown.of("td"), [&first, &second, &first, &second].map(|text| one_line(text)));
+        let is_blank = !second.is_empty() && second.trim().is_empty();
+        let code = if is_blank { format!("\"{second}\"") } else { second };
+        prop_assert_eq!(shown.of("td"), [&first, &code, &first, &code].map(|text| one_line(text)));
         let summary = if first.trim().is_empty() { "–".to_owned() } else { one_line(&first) };
         prop_assert_eq!(shown.of("summary"), [summary]);
         if !heading.trim().is_empty() {
