@@ -14,6 +14,7 @@ use store::recorder::RecorderSettings;
 use store::state::{AlertPolicy, OUTBOX_LIMIT, State};
 
 use crate::support::bot_api::{Call, Fault, Incoming, Outcome, SentMessage};
+use crate::support::ndjson;
 use crate::support::recorder::{Input, Running, events, fold, probe, settings};
 use crate::support::testbed::{CHAT, GROUP, Mode, Testbed, is_alert, is_alert_call};
 use crate::support::wait;
@@ -210,6 +211,16 @@ fn assert_moved(testbed: &mut Testbed, number: usize) {
     assert!(reply.plain.contains("Depot · for the group"), "{}", reply.plain);
 }
 
+/// Waits until the log has so many deliveries: after a kill, an alert whose delivery it lacks goes out again.
+fn wait_until_logged_as_delivered(testbed: &Testbed, count: usize) {
+    let events = testbed.service.data_dir().join("events");
+    wait::wait_until("the deliveries to be in the log", || {
+        let delivered =
+            ndjson::events_so_far(&events).iter().filter(|event| event["type"] == "delivered").count();
+        (delivered >= count).then_some(())
+    });
+}
+
 #[test]
 fn alerts_follow_a_group_to_its_supergroup() {
     let Some(mut testbed) = Testbed::start_with_group() else { return };
@@ -218,8 +229,10 @@ fn alerts_follow_a_group_to_its_supergroup() {
     testbed.transmit(&device(0), "Depot");
     testbed.wait_for_alert(1);
     assert_moved(&mut testbed, 1);
+    wait_until_logged_as_delivered(&testbed, 2);
     testbed.kill_and_restart();
     assert_moved(&mut testbed, 2);
+    wait_until_logged_as_delivered(&testbed, 3);
     // The state that is rebuilt from the log has the migration too.
     testbed.service.kill();
     std::fs::remove_dir_all(testbed.service.data_dir().join("state")).unwrap();

@@ -28,6 +28,8 @@ impl Terminal {
         // SAFETY: plain system calls, which are safe between fork and exec.
         unsafe {
             command.pre_exec(|| {
+                // A test that runs in the background may have been told to ignore Ctrl-C.
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
                 if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY as _, 0) < 0 {
                     return Err(io::Error::last_os_error());
                 }
