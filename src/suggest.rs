@@ -23,14 +23,14 @@ pub fn nearest_by<'a>(
     similar_by(known, MIN_SIMILARITY, similarity).first().copied()
 }
 
-/// The known words with a similarity of at least `least`, the most similar first.
-pub fn similar_by<'a>(
-    known: impl IntoIterator<Item = &'a str>,
+/// The known words, or other things, with a similarity of at least `least`, the most similar first.
+pub fn similar_by<T: Copy>(
+    known: impl IntoIterator<Item = T>,
     least: f64,
-    similarity: impl Fn(&str) -> f64,
-) -> Vec<&'a str> {
+    similarity: impl Fn(T) -> f64,
+) -> Vec<T> {
     let rated = known.into_iter().map(|known| (similarity(known), known));
-    let mut similar: Vec<(f64, &str)> = rated.filter(|(similarity, _)| *similarity >= least).collect();
+    let mut similar: Vec<(f64, T)> = rated.filter(|(similarity, _)| *similarity >= least).collect();
     similar.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     similar.into_iter().map(|(_, known)| known).collect()
 }

@@ -4,7 +4,7 @@ use chrono::Offset as _;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use store::event::Timestamp;
 
-use crate::suggest::{MIN_SIMILARITY, similarity};
+use crate::suggest::{MIN_SIMILARITY, similar_by, similarity};
 
 /// Zones that are suggested at a time.
 const SUGGESTIONS: usize = 4;
@@ -56,12 +56,9 @@ pub fn find(text: &str) -> Result<Tz, Vec<Tz>> {
         return Ok(*zone);
     }
     let likeness = |zone: Tz| similarity(&folded(zone.name()), &wanted).max(similarity(&city(zone), &wanted));
-    let rated = TZ_VARIANTS.iter().map(|zone| (likeness(*zone), *zone));
-    let mut similar: Vec<(f64, Tz)> = rated.filter(|(likeness, _)| *likeness >= MIN_SIMILARITY).collect();
-    similar.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     // Several names of one place are one suggestion.
     let mut found: Vec<Tz> = Vec::new();
-    for (_, zone) in similar {
+    for zone in similar_by(TZ_VARIANTS, MIN_SIMILARITY, likeness) {
         if found.len() < SUGGESTIONS && !found.iter().any(|known| city(*known) == city(zone)) {
             found.push(zone);
         }
