@@ -360,11 +360,7 @@ impl Sender {
                     return Some(wait);
                 }
                 Err(RequestError::Temporary { retry_after, .. }) if tries_left > 0 => {
-                    if let Some(classic) =
-                        classic.as_ref().filter(|_| tries_left == 1 && retry_after.is_none())
-                    {
-                        message.reply = classic;
-                    }
+                    message.reply = for_next_try(message.reply, classic.as_ref(), tries_left, retry_after);
                     tokio::time::sleep(backoff.next(retry_after)).await;
                 }
                 Err(RequestError::Migrated(to))
@@ -413,11 +409,7 @@ impl Sender {
                     return Some(wait);
                 }
                 Err(RequestError::Temporary { retry_after, .. }) if tries_left > 0 => {
-                    if let Some(classic) =
-                        classic.as_ref().filter(|_| tries_left == 1 && retry_after.is_none())
-                    {
-                        shown = classic;
-                    }
+                    shown = for_next_try(shown, classic.as_ref(), tries_left, retry_after);
                     tokio::time::sleep(backoff.next(retry_after)).await;
                 }
                 Err(error @ RequestError::Temporary { .. }) => {
@@ -513,4 +505,15 @@ impl Sender {
 /// The reply as its last try sends it, if that is another: a server may fail at the rich form only.
 fn without_document(reply: &Reply) -> Option<Reply> {
     reply.document.is_some().then(|| Reply { document: None, then: None, ..reply.clone() })
+}
+
+/// What the next try sends in place of `shown`: its `classic` form if that try is the last one and the server failed
+/// without asking to wait.
+fn for_next_try<'a>(
+    shown: &'a Reply,
+    classic: Option<&'a Reply>,
+    tries_left: u32,
+    retry_after: Option<Duration>,
+) -> &'a Reply {
+    classic.filter(|_| tries_left == 1 && retry_after.is_none()).unwrap_or(shown)
 }
