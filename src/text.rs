@@ -7,98 +7,25 @@
 //! sees it in their own zone and language, and ages stay correct.
 
 pub mod document;
+mod foreign;
 pub(crate) mod format;
+mod time_format;
 
 use std::fmt::{self, Write};
-use std::time::Duration;
 
 use dot11::write_printable;
 use store::event::Timestamp;
+
+use foreign::{BEGINNING, END, may_be_tapped};
+pub(crate) use foreign::{Foreign, foreign};
+use time_format::unix_seconds;
+pub use time_format::{DateOrTime, TimeFormat, TimeLength, TimeMarkup};
 
 /// The longest message that Telegram accepts, in UTF-16 code units after parsing entities (Bot API, `sendMessage`).
 pub const MESSAGE_LIMIT: usize = 4096;
 
 /// The longest text from elsewhere that is shown, in characters before escaping.
 const ECHO_LENGTH: usize = 200;
-
-/// How far ahead a time may be that readers see in their own way (Bot API, "Date-time entity formatting").
-const TIME_ENTITY_HORIZON: Duration = Duration::from_secs(1098 * 86_400);
-
-/// How a reader's client shows a time, in the reader's own zone and language (Bot API, "Date-time entity formatting").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeFormat {
-    /// How long ago it was, or how far ahead it is; the client keeps that up to date.
-    Relative,
-    /// When it was.
-    Absolute {
-        /// With the weekday.
-        weekday: bool,
-        /// The date, the time of day, or both.
-        shown: DateOrTime,
-    },
-}
-
-/// What of a time is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DateOrTime {
-    /// The date.
-    Date(TimeLength),
-    /// The time of day.
-    Time(TimeLength),
-    /// The date and the time of day.
-    Both(TimeLength, TimeLength),
-}
-
-/// How much of a date or a time of day is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeLength {
-    /// A date with a short month, a time of day without seconds.
-    Short,
-    /// A date with its month in full, a time of day with seconds.
-    Long,
-}
-
-/// The value of the attribute `format`.
-impl fmt::Display for TimeFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Absolute { weekday, shown } = self else { return f.write_str("r") };
-        let (date, time) = match *shown {
-            DateOrTime::Date(date) => (Some(date), None),
-            DateOrTime::Time(time) => (None, Some(time)),
-            DateOrTime::Both(date, time) => (Some(date), Some(time)),
-        };
-        f.write_str(if *weekday { "w" } else { "" })?;
-        f.write_str(match date {
-            None => "",
-            Some(TimeLength::Short) => "d",
-            Some(TimeLength::Long) => "D",
-        })?;
-        f.write_str(match time {
-            None => "",
-            Some(TimeLength::Short) => "t",
-            Some(TimeLength::Long) => "T",
-        })
-    }
-}
-
-/// How times are written in Telegram's HTML.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeMarkup {
-    /// As date-time entities, for servers that know them (Bot API 9.5); a time after `latest` as text.
-    Entities {
-        /// The latest time that may be an entity, in seconds since 1970.
-        latest: i64,
-    },
-    /// As text, for other servers.
-    Text,
-}
-
-impl TimeMarkup {
-    /// Entities in a message that is sent at `now`.
-    pub fn entities_at(now: Timestamp) -> Self {
-        Self::Entities { latest: unix_seconds(now.saturating_add(TIME_ENTITY_HORIZON)) }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
@@ -309,41 +236,6 @@ impl Text {
         html.push_str(if is_bold { "</b>" } else { "" });
         html
     }
-}
-
-/// The full seconds since 1970.
-fn unix_seconds(time: Timestamp) -> i64 {
-    time.as_micros().div_euclid(1_000_000)
-}
-
-/// A part of a format string for a [`Text`] that somebody else wrote: an SSID, a name, a reason. It must be printable, as
-/// [`printable`] and the `Display` of an SSID are: they escape the characters that mark it.
-pub(crate) struct Foreign<T>(pub(crate) T);
-
-/// Mark a part from elsewhere within a string.
-const BEGINNING: char = '\u{fffe}';
-const END: char = '\u{ffff}';
-
-impl<T: fmt::Display> fmt::Display for Foreign<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{BEGINNING}{}{END}", self.0)
-    }
-}
-
-/// As [`printable`], for a format string of a [`Text`].
-pub(crate) fn foreign(text: &str) -> Foreign<String> {
-    Foreign(printable(text))
-}
-
-/// Whether Telegram might turn a part of a plain text into something to tap: a mention, a command, a hashtag, a cashtag, a
-/// link, an address or a number.
-fn may_be_tapped(text: &str) -> bool {
-    let has_dot_within = || text.trim_matches('.').contains('.');
-    let has_number = || {
-        let runs = text.split(|c: char| !c.is_ascii_digit() && !" -()+".contains(c));
-        runs.into_iter().any(|run| run.bytes().filter(u8::is_ascii_digit).count() >= 5)
-    };
-    text.contains(['@', '#', '$', '/']) || has_dot_within() || has_number()
 }
 
 /// The text without markup, for a terminal.
