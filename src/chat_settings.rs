@@ -5,10 +5,10 @@ mod quiet_hours;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use store::event::Timestamp;
+use store::event::{DailyHours, Timestamp};
 use store::state::{ChatSettings, Choice, QuietHoursRule};
 
-pub use quiet_hours::QuietHours;
+use quiet_hours::covers;
 
 /// How long alerts are gathered where nobody says so.
 const GATHER: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ pub struct Configured<T> {
 #[derive(Debug, Clone)]
 pub struct ConfiguredSettings {
     /// `alerts.quiet`
-    pub quiet_hours: Option<Configured<QuietHours>>,
+    pub quiet_hours: Option<Configured<DailyHours>>,
     /// `alerts.gather_seconds`
     pub gather: Option<Configured<Duration>>,
     /// `time_zone`
@@ -59,7 +59,7 @@ pub struct EffectiveSetting<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectiveSettings {
     /// The hours in which it gets no alerts, if there are any.
-    pub quiet_hours: EffectiveSetting<Option<QuietHours>>,
+    pub quiet_hours: EffectiveSetting<Option<DailyHours>>,
     /// How long alerts are gathered after the first few; zero never gathers.
     pub gather: EffectiveSetting<Duration>,
     /// The zone of its texts and of its quiet hours.
@@ -76,14 +76,13 @@ impl ConfiguredSettings {
     pub fn of(&self, chosen: &ChatSettings) -> EffectiveSettings {
         let quiet_hours =
             self.quiet_hours.clone().map(|set| Configured { value: Some(set.value), origin: set.origin });
-        let chosen_hours = |choice: &Choice<Option<_>>| Some(choice.value.map(QuietHours::from));
         let gather = |choice: &Choice<u32>| Some(Duration::from_secs(choice.value.into()));
         // A zone of another version's data may be unknown to this one.
         let zone = |choice: &Choice<String>| choice.value.parse().ok();
         EffectiveSettings {
             quiet_hours: effective(
                 quiet_hours.as_ref(),
-                chosen.quiet_hours.as_ref().and_then(chosen_hours),
+                chosen.quiet_hours.as_ref().map(|choice| choice.value),
                 None,
             ),
             gather: effective(self.gather.as_ref(), chosen.gather_seconds.as_ref().and_then(gather), GATHER),
@@ -99,7 +98,7 @@ impl ConfiguredSettings {
 impl EffectiveSettings {
     /// Whether this time is within the quiet hours.
     pub fn is_quiet(&self, time: Timestamp) -> bool {
-        self.quiet_hours.value.is_some_and(|hours| hours.covers(time, self.time_zone.value))
+        self.quiet_hours.value.is_some_and(|hours| covers(hours, time, self.time_zone.value))
     }
 }
 

@@ -1,64 +1,26 @@
 //! The hours of the day in which no alert is sent.
 
-use std::fmt;
-use std::str::FromStr;
-use std::time::Duration;
-
 use chrono_tz::Tz;
-use store::event::{DailyHours, ParseDailyHoursError, Timestamp};
+use store::event::{DailyHours, Timestamp};
 
-/// From one local time of day to another, which may be on the next day. Daylight saving time moves them with the clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QuietHours(DailyHours);
-
-impl QuietHours {
-    /// Whether `time` is within them, in this zone.
-    pub fn covers(&self, time: Timestamp, zone: Tz) -> bool {
-        self.0.contains(time.to_utc().with_timezone(&zone).time())
-    }
-
-    /// Their begin and their end, in minutes since midnight.
-    pub fn minutes(&self) -> (u32, u32) {
-        self.0.minutes()
-    }
-
-    /// Their length on a day without a change of the clock.
-    pub fn length(&self) -> Duration {
-        self.0.length()
-    }
-}
-
-impl From<DailyHours> for QuietHours {
-    fn from(hours: DailyHours) -> Self {
-        Self(hours)
-    }
-}
-
-impl fmt::Display for QuietHours {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for QuietHours {
-    type Err = ParseDailyHoursError;
-
-    fn from_str(text: &str) -> Result<Self, ParseDailyHoursError> {
-        text.parse().map(Self)
-    }
+/// Whether `time` is within these hours in this zone. Daylight saving time moves them with the clock.
+pub(super) fn covers(hours: DailyHours, time: Timestamp, zone: Tz) -> bool {
+    hours.contains(time.to_utc().with_timezone(&zone).time())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const ZONE: Tz = Tz::Europe__Berlin;
 
     #[track_caller]
     fn check(hours: &str, utc: &str, expected: bool) {
-        let hours: QuietHours = hours.parse().unwrap();
+        let hours: DailyHours = hours.parse().unwrap();
         let time: Timestamp = serde_json::from_str(&format!("\"{utc}\"")).unwrap();
-        assert_eq!(hours.covers(time, ZONE), expected, "{hours:?} at {utc}");
+        assert_eq!(covers(hours, time, ZONE), expected, "{hours:?} at {utc}");
     }
 
     #[test]
@@ -97,10 +59,10 @@ mod tests {
     #[test]
     fn rejects_invalid_ranges() {
         for text in ["", "22:30", "22:30-", "24:00-07:00", "7-8", "07:00-07:00", "22:30-07:00-08:00"] {
-            assert!(text.parse::<QuietHours>().is_err(), "{text}");
+            assert!(text.parse::<DailyHours>().is_err(), "{text}");
         }
         assert_eq!(
-            "22:30-07:00".parse::<QuietHours>().unwrap().length(),
+            "22:30-07:00".parse::<DailyHours>().unwrap().length(),
             Duration::from_secs(8 * 3600 + 1800)
         );
     }

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use store::event::DailyHours;
 
 use super::model::Tls;
 use super::types::{
@@ -19,7 +20,6 @@ use super::types::{
     TELEGRAM_NETWORKS, UpdateMode, WebhookSecret, WebhookUrl,
 };
 use super::values::{Entry, Flag, List, Number, Text};
-use crate::chat_settings::QuietHours;
 
 /// Seconds, and hours, in a year.
 const YEAR_SECONDS: u32 = 31_536_000;
@@ -196,7 +196,7 @@ pub(super) struct Alerts {
     pub(super) cooldown_seconds: Number<0, YEAR_SECONDS>,
     pub(super) keep_hours: Number<1, YEAR_HOURS>,
     pub(super) gather_seconds: Option<Number<0, 3600>>,
-    pub(super) quiet: Option<Text<QuietHours>>,
+    pub(super) quiet: Option<Text<DailyHours>>,
     pub(super) follow_minutes: Number<1, DAY_MINUTES>,
     pub(super) silence_minutes: Number<0, DAY_MINUTES>,
 }

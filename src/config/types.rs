@@ -10,13 +10,12 @@ use dot11::MacAddr;
 use ipnet::{IpNet, Ipv4Net};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
-use store::event::{self, ChatId};
+use store::event::{self, ChatId, DailyHours};
 use store::state::check_name;
 use url::{Host, Url};
 
 use super::model::Secret;
 use super::values::{Entry, FromText, Text, integer};
-use crate::chat_settings::QuietHours;
 use crate::suggest::nearest;
 
 /// How long a source's name may be, in characters.
@@ -102,7 +101,7 @@ impl Entry for Text<IpNet> {
     const LIST: &'static str = "a list of networks such as [\"149.154.160.0/20\"]";
 }
 
-impl FromText for QuietHours {
+impl FromText for DailyHours {
     fn from_text(text: String) -> Result<Self, String> {
         text.parse().map_err(|_| format!("is {text:?}: expected two times of day such as \"22:30-07:00\""))
     }

@@ -10,7 +10,6 @@ use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::settings::{AskedSetting, FirstStep, Place, SettingsPage, quiet_choices};
 use crate::chat::model::time_zones;
-use crate::chat_settings::QuietHours;
 use crate::text::Text;
 use crate::text::format::pluralize;
 
@@ -66,7 +65,7 @@ impl Steps<'_> {
         match step {
             FirstStep::TimeZone => format!("{mark} Time zone: {}{origin}", settings.time_zone.value),
             FirstStep::QuietHours => {
-                let hours = settings.quiet_hours.value.as_ref().map_or("none".to_owned(), shown_hours);
+                let hours = settings.quiet_hours.value.map_or("none".to_owned(), shown_hours);
                 format!("{mark} Quiet hours: {hours}{origin}")
             }
             FirstStep::Watch | FirstStep::Ready => match self.watches {
@@ -124,9 +123,7 @@ fn quiet_hours(text: Text) -> (Text, Vec<Vec<Option<Button>>>) {
         "When do you want no alerts? During quiet hours they wait; one message sums them up afterwards.",
     );
     let choose = |hours| Callback::Choose(ChatSetting::QuietHours(hours), Place::FirstSteps);
-    let hours = quiet_choices()
-        .map(|hours| choose(Some(hours)).button(shown_hours(&QuietHours::from(hours))))
-        .collect();
+    let hours = quiet_choices().map(|hours| choose(Some(hours)).button(shown_hours(hours))).collect();
     let none = vec![
         choose(None).button("No quiet hours"),
         Callback::Ask(AskedSetting::QuietHours, Place::FirstSteps).button("Other hours…"),

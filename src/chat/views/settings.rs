@@ -10,7 +10,7 @@ use crate::chat::message::Reply;
 use crate::chat::model::settings::{
     AskedSetting, DoorbellMode, GATHER_CHOICES, Place, SettingsPage, moved_hours, quiet_choices,
 };
-use crate::chat_settings::{EffectiveSettings, QuietHours, SettingOrigin};
+use crate::chat_settings::{EffectiveSettings, SettingOrigin};
 use crate::text::format::{pluralize, time_of_day};
 use crate::text::{Text, foreign, printable};
 
@@ -82,7 +82,7 @@ impl ShownSettings {
     fn quiet_hours_line(&self) -> String {
         let setting = &self.effective.quiet_hours;
         let origin = self.origin(&setting.origin, &self.chosen_by.quiet_hours);
-        format!("{}{origin}", setting.value.as_ref().map_or("none".to_owned(), shown_hours))
+        format!("{}{origin}", setting.value.map_or("none".to_owned(), shown_hours))
     }
 
     fn gather_line(&self) -> String {
@@ -141,7 +141,7 @@ impl ShownSettings {
 }
 
 /// Hours as people read them.
-pub(super) fn shown_hours(hours: &QuietHours) -> String {
+pub(super) fn shown_hours(hours: DailyHours) -> String {
     hours.to_string().replace('-', "–")
 }
 
@@ -230,17 +230,12 @@ fn quiet_hours(shown: &ShownSettings) -> Reply {
         Callback::Choose(ChatSetting::QuietHours(hours), Place::Settings).button(label)
     };
     let mut presets = vec![set(None, marked("None", now.is_none()))];
-    presets.extend(quiet_choices().map(|hours| {
-        let hours_shown = QuietHours::from(hours);
-        set(Some(hours), marked(shown_hours(&hours_shown), now == Some(hours_shown)))
-    }));
-    let current = now.and_then(|hours| {
-        let (from, to) = hours.minutes();
-        DailyHours::from_minutes(from, to)
-    });
+    presets.extend(
+        quiet_choices().map(|hours| set(Some(hours), marked(shown_hours(hours), now == Some(hours)))),
+    );
     let moved = |begin: i32, end: i32| {
-        let hours = moved_hours(current?, begin, end)?;
-        let shown = QuietHours::from(hours).to_string();
+        let hours = moved_hours(now?, begin, end)?;
+        let shown = hours.to_string();
         let (from, to) = shown.split_once('-')?;
         let label = match (begin, end) {
             (0, _) => format!("to {to}"),
